@@ -1,0 +1,1 @@
+"""The agent in the cluster: listens outwards, ends the caller's TLS, and guards the apiserver."""

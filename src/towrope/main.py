@@ -1,0 +1,5 @@
+"""The `towrope` command."""
+
+
+def main() -> None:
+    raise SystemExit("towrope: not built yet")

@@ -1,0 +1,1 @@
+"""What every program needs and no layer owns: tasks, back-off, logs, certificates, files."""

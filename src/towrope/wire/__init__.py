@@ -1,0 +1,1 @@
+"""The protocols, sans-IO: values and bytes in, values and bytes out; no socket, no clock."""

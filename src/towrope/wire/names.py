@@ -1,0 +1,53 @@
+"""Names that more than one program needs: clusters, hybrid connections, cluster objects."""
+
+import hashlib
+import re
+
+CLUSTER_TYPE = "Microsoft.Kubernetes/connectedClusters"
+CLUSTER_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
+"""Arc's rule for the name of a connected cluster."""
+
+# The rules of a connected cluster's hybrid connection; tokens for them are minted, never listed.
+LISTEN_RULE = "towrope-listener"
+SEND_RULE = "towrope-sender"
+
+# Objects that `connect` installs and the agent uses.
+NAMESPACE = "towrope"
+AGENT_NAME = "towrope-agent"
+"""Of the Deployment, service account, Role, ClusterRole, bindings and ConfigMap."""
+ONBOARDING_SECRET = "towrope-onboarding"  # noqa: S105 - its name
+"""Holds `privateKey`: the one-time key (PEM), used once to enrol and deleted then."""
+IDENTITY_SECRET = "towrope-agent-identity"  # noqa: S105 - its name
+"""Made by the agent: `agent.key`, `ca.crt`, `ca.key` (PEM). None of the keys leaves the cluster."""
+LEASE_NAME = "towrope-agent"
+
+# Members of the ConfigMap.
+CONFIG_SERVER = "server"
+CONFIG_SERVER_CA = "server-ca.crt"
+CONFIG_RESOURCE_ID = "resourceId"
+
+
+def cluster_id(subscription: str, resource_group: str, name: str) -> str:
+    """The resource id of a connected cluster."""
+    return (
+        f"/subscriptions/{subscription}/resourceGroups/{resource_group}"
+        f"/providers/{CLUSTER_TYPE}/{name}"
+    )
+
+
+def cluster_hash(resource_id: str) -> str:
+    """SHA-256 of the lower-case resource id, hexadecimal: what Arc's relay and kubeconfigs use."""
+    return hashlib.sha256(resource_id.lower().encode()).hexdigest()
+
+
+def hybrid_connection(resource_id: str, *, created_ns: int) -> str:
+    """The hybrid connection of a cluster; another one once the cluster is connected anew."""
+    return f"{CLUSTER_TYPE.lower()}/{cluster_hash(resource_id)}/{created_ns}"
+
+
+def tls_server_name(resource_id: str, *, domain: str) -> str:
+    """The name in the certificate of the cluster's agent, and the SNI that chooses the cluster.
+
+    A DNS label has 63 characters at most, so half of the hash: 128 bits.
+    """
+    return f"{cluster_hash(resource_id)[:32]}.{domain}"
