@@ -1,3 +1,10 @@
 """Fixtures for every test. The programs and the cluster are real; see `tests/fixtures/`."""
 
+import pytest
+
 pytest_plugins = ["tests.fixtures.cluster"]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"

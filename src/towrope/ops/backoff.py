@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class Backoff:
-    """`next_delay()` draws from 0 to `first * 2**n` seconds, at most `cap`; `reset()` on success."""
+    """`next_delay()`: 0 to `first * 2**n` seconds, at most `cap`; `reset()` when one worked."""
 
     first: float = 0.2
     cap: float = 5.0
