@@ -1,0 +1,225 @@
+"""Signing in as a service principal, and the access tokens that come of it.
+
+The secret goes to the server that the user named and verified, never to an address that some
+answer named. Where secrets are kept is `profile`'s business.
+"""
+
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+
+from towrope.client.profile import AccessToken, Account, Credential, Folder
+from towrope.client.rest import Json, Rest
+from towrope.wire.errors import Hop, Malformed, Refused, Unauthenticated, foreign
+
+METADATA_VERSION = "2022-09-01"
+SUBSCRIPTIONS_VERSION = "2022-12-01"
+RENEW_BEFORE = 300.0
+"""Seconds: a token that ends sooner is replaced before it is used."""
+
+
+class Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`authentication` of `/metadata/endpoints`."""
+
+    tenant: Annotated[str, msgspec.Meta(min_length=1)]
+    audiences: Annotated[list[str], msgspec.Meta(min_length=1)]
+
+
+class _Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    authentication: Authentication
+
+
+class _TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    access_token: str
+    expires_in: int
+
+
+class _Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    subscription_id: str
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePrincipal:
+    """What a service principal signs in with."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    tenant: str | None = None
+    """The server's own, unless it has more than one."""
+
+
+def normalize_server(text: str) -> str:
+    """`https://host[:port]`, from what a user wrote; raises `Malformed` for anything else."""
+    given = text.strip()
+    parts = urlsplit(given if "://" in given else f"https://{given}")
+    try:
+        port = parts.port
+    except ValueError:
+        raise _no_server(given) from None
+    if parts.scheme != "https":
+        raise Malformed(
+            f"The server's address must begin with https://, for secrets go there; found"
+            f" '{foreign(parts.scheme)}://'.",
+            hop=Hop.CLIENT,
+        )
+    plain = not (parts.query or parts.fragment or parts.username or parts.path.strip("/"))
+    if not parts.hostname or not plain or not parts.netloc.isascii():
+        raise _no_server(given)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"https://{host}" + (f":{port}" if port not in (None, 443) else "")
+
+
+def _no_server(given: str) -> Malformed:
+    # What stands before an '@' may be a password.
+    shown = foreign(given.rpartition("@")[2])
+    return Malformed(
+        f"'{shown}' is no server's address. Expected https://HOST or https://HOST:PORT.",
+        hop=Hop.CLIENT,
+    )
+
+
+def discover(rest: Rest) -> Authentication:
+    """How to sign in to a server, as it says itself."""
+    answer = rest.json("GET", "/metadata/endpoints", query={"api-version": METADATA_VERSION})
+    try:
+        return msgspec.convert(answer, _Metadata).authentication
+    except msgspec.ValidationError:
+        raise Refused(
+            f"{rest.server} does not say how to sign in, as a Towrope server does. Check the"
+            " address.",
+            hop=Hop.SERVER,
+        ) from None
+
+
+def sign_in(
+    server: str, principal: ServicePrincipal, *, tls: ssl.SSLContext, folder: Folder
+) -> list[Account]:
+    """Signs in and remembers it; the accounts are one for each subscription, the first default."""
+    rest = Rest(server, tls=tls)
+    try:
+        found = discover(rest)
+        tenant, audience = principal.tenant or found.tenant, found.audiences[0]
+        token = _redeem(rest, tenant, audience, principal.client_id, principal.client_secret)
+    finally:
+        rest.close()
+    accounts = [
+        Account(
+            server=server,
+            tenant_id=tenant,
+            audience=audience,
+            subscription_id=subscription.subscription_id,
+            subscription_name=subscription.display_name or subscription.subscription_id,
+            client_id=principal.client_id,
+        )
+        for subscription in _subscriptions(server, tls, token)
+    ]
+    folder.save_credential(accounts[0], Credential(client_secret=principal.client_secret))
+    folder.save_token(accounts[0], token)
+    profile = folder.load_profile()
+    for account in reversed(accounts):
+        profile = profile.with_default(account)
+    folder.save_profile(profile)
+    return accounts
+
+
+def _subscriptions(server: str, tls: ssl.SSLContext, token: AccessToken) -> list[_Subscription]:
+    rest = Rest(server, tls=tls, token=lambda: token.access_token)
+    try:
+        answer = rest.json("GET", "/subscriptions", query={"api-version": SUBSCRIPTIONS_VERSION})
+        found = msgspec.convert(answer.get("value"), list[_Subscription])
+    except msgspec.ValidationError:
+        found = []
+    finally:
+        rest.close()
+    if not found:
+        raise Refused(
+            f"The sign-in is good, but {server} shows this principal no subscription. Ask its"
+            " administrator for a role.",
+            hop=Hop.SERVER,
+        )
+    return found
+
+
+def _redeem(
+    rest: Rest, tenant: str, audience: str, client_id: str, client_secret: str
+) -> AccessToken:
+    """OAuth 2.0 client credentials (RFC 6749 §4.4)."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "scope": f"{audience.rstrip('/')}/.default",
+    }
+    asked = time.time()
+    answer: Json = rest.json(
+        "POST", f"/{_tenant(tenant)}/oauth2/v2.0/token", form=form, repeatable=True
+    )
+    try:
+        token = msgspec.convert(answer, _TokenAnswer)
+    except msgspec.ValidationError:
+        raise Refused(f"{rest.server} gave no access token.", hop=Hop.SERVER) from None
+    return AccessToken(
+        access_token=token.access_token, expires_on=int(asked) + max(token.expires_in, 0)
+    )
+
+
+def _tenant(text: str) -> str:
+    if not text or not all(c.isascii() and (c.isalnum() or c in "-.") for c in text):
+        raise Malformed(
+            f"'{foreign(text)}' is no tenant. Expected its id or its domain.", hop=Hop.CLIENT
+        )
+    return text
+
+
+class AccessTokens:
+    """The bearer tokens of one account: from the folder while good, else from the server."""
+
+    def __init__(self, account: Account, *, folder: Folder, tls: ssl.SSLContext) -> None:
+        self._account = account
+        self._folder = folder
+        self._tls = tls
+        self._current: AccessToken | None = None
+
+    def get(self) -> str:
+        return self.get_token().access_token
+
+    def get_token(self) -> AccessToken:
+        """A token that lasts five minutes at least, unless the server's are shorter."""
+        token = self._current or self._folder.load_token(self._account)
+        if token is None or token.expires_on - time.time() < RENEW_BEFORE:
+            token = self._renew()
+        self._current = token
+        return token
+
+    def forget(self) -> None:
+        """The server did not take the token: the next `get` asks for another."""
+        self._current = None
+        self._folder.forget_token(self._account)
+
+    def _renew(self) -> AccessToken:
+        account = self._account
+        credential = self._folder.load_credential(account)
+        if credential is None:
+            raise Unauthenticated(
+                f"The sign-in of {account.client_id} to {account.server} has ended. Sign in again"
+                " with 'towrope login'.",
+                hop=Hop.CLIENT,
+            )
+        rest = Rest(account.server, tls=self._tls)
+        try:
+            token = _redeem(
+                rest,
+                account.tenant_id,
+                account.audience,
+                account.client_id,
+                credential.client_secret,
+            )
+        finally:
+            rest.close()
+        self._folder.save_token(account, token)
+        return token
