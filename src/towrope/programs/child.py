@@ -70,6 +70,10 @@ class Child:
             return "".join(f"\n    {line}" for line in lines)
         return ""
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
