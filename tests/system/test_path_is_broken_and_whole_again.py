@@ -129,3 +129,16 @@ def test_the_agent_stops_within_seconds_of_being_asked(
     beside.agent.stop()
     beside.start_agent()
     works_again(through)
+
+
+def test_the_apiserver_restarts(
+    beside: Installation, through: Proxy, second_cluster: Cluster
+) -> None:
+    second_cluster.stop_apiserver()
+    try:
+        failed = through.kubectl("get", "namespace", "default", check=False)
+        assert failed.returncode != 0
+        assert b"apiserver" in failed.stderr, "the error names the hop"
+    finally:
+        second_cluster.start_apiserver()
+    works_again(through)
