@@ -1,5 +1,37 @@
-"""The `towrope` command."""
+"""The `towrope` command: every program and every user's command, each imported when it runs."""
+
+import sys
+
+import click
+
+from towrope import __version__
+from towrope.client.cli import COMMANDS
+from towrope.client.cli.errors import run
+from towrope.client.cli.lazy import Lazy, LazyGroup
+
+PROGRAMS = {
+    "server": Lazy(
+        "towrope.programs.server:command", "Run the server: control plane and relay.", "server"
+    ),
+    "agent": Lazy("towrope.programs.agent:command", "Run the agent of a cluster.", "agent"),
+    "quickstart": Lazy(
+        "towrope.programs.quickstart:command", "Try all of it on this machine.", "all"
+    ),
+}
+
+cli = LazyGroup(
+    "towrope",
+    commands={**COMMANDS, **PROGRAMS},
+    help="kubectl to clusters that nobody can dial into.",
+    epilog="Example: towrope connectedk8s proxy -n shop-17 -g shops",
+)
+click.version_option(__version__, prog_name="towrope", message="%(prog)s %(version)s")(cli)
 
 
 def main() -> None:
-    raise SystemExit("towrope: not built yet")
+    arguments = sys.argv[1:]
+    raise SystemExit(run(lambda: cli.main(arguments, "towrope", standalone_mode=False), arguments))
+
+
+if __name__ == "__main__":
+    main()

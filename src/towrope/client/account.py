@@ -1,4 +1,4 @@
-"""Signing in as a service principal, and the access tokens that come of it.
+"""A server's address, how it says to sign in, and the access tokens of an account.
 
 The secret goes to the server that the user named and verified, never to an address that some
 answer named. Where secrets are kept is `profile`'s business.
@@ -6,18 +6,16 @@ answer named. Where secrets are kept is `profile`'s business.
 
 import ssl
 import time
-from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
 
-from towrope.client.profile import AccessToken, Account, Credential, Folder
+from towrope.client.profile import AccessToken, Account, Folder
 from towrope.client.rest import Json, Rest
 from towrope.wire.errors import Hop, Malformed, Refused, Unauthenticated, foreign
 
 METADATA_VERSION = "2022-09-01"
-SUBSCRIPTIONS_VERSION = "2022-12-01"
 RENEW_BEFORE = 300.0
 """Seconds: a token that ends sooner is replaced before it is used."""
 
@@ -36,21 +34,6 @@ class _Metadata(msgspec.Struct, frozen=True, kw_only=True):
 class _TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     expires_in: int
-
-
-class _Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    subscription_id: str
-    display_name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServicePrincipal:
-    """What a service principal signs in with."""
-
-    client_id: str
-    client_secret: str = field(repr=False)
-    tenant: str | None = None
-    """The server's own, unless it has more than one."""
 
 
 def normalize_server(text: str) -> str:
@@ -96,56 +79,7 @@ def discover(rest: Rest) -> Authentication:
         ) from None
 
 
-def sign_in(
-    server: str, principal: ServicePrincipal, *, tls: ssl.SSLContext, folder: Folder
-) -> list[Account]:
-    """Signs in and remembers it; the accounts are one for each subscription, the first default."""
-    rest = Rest(server, tls=tls)
-    try:
-        found = discover(rest)
-        tenant, audience = principal.tenant or found.tenant, found.audiences[0]
-        token = _redeem(rest, tenant, audience, principal.client_id, principal.client_secret)
-    finally:
-        rest.close()
-    accounts = [
-        Account(
-            server=server,
-            tenant_id=tenant,
-            audience=audience,
-            subscription_id=subscription.subscription_id,
-            subscription_name=subscription.display_name or subscription.subscription_id,
-            client_id=principal.client_id,
-        )
-        for subscription in _subscriptions(server, tls, token)
-    ]
-    folder.save_credential(accounts[0], Credential(client_secret=principal.client_secret))
-    folder.save_token(accounts[0], token)
-    profile = folder.load_profile()
-    for account in reversed(accounts):
-        profile = profile.with_default(account)
-    folder.save_profile(profile)
-    return accounts
-
-
-def _subscriptions(server: str, tls: ssl.SSLContext, token: AccessToken) -> list[_Subscription]:
-    rest = Rest(server, tls=tls, token=lambda: token.access_token)
-    try:
-        answer = rest.json("GET", "/subscriptions", query={"api-version": SUBSCRIPTIONS_VERSION})
-        found = msgspec.convert(answer.get("value"), list[_Subscription])
-    except msgspec.ValidationError:
-        found = []
-    finally:
-        rest.close()
-    if not found:
-        raise Refused(
-            f"The sign-in is good, but {server} shows this principal no subscription. Ask its"
-            " administrator for a role.",
-            hop=Hop.SERVER,
-        )
-    return found
-
-
-def _redeem(
+def redeem(
     rest: Rest, tenant: str, audience: str, client_id: str, client_secret: str
 ) -> AccessToken:
     """OAuth 2.0 client credentials (RFC 6749 §4.4)."""
@@ -212,7 +146,7 @@ class AccessTokens:
             )
         rest = Rest(account.server, tls=self._tls)
         try:
-            token = _redeem(
+            token = redeem(
                 rest,
                 account.tenant_id,
                 account.audience,

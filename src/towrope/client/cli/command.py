@@ -1,0 +1,183 @@
+"""A command of the tree: what all of them have, and what becomes of the value that it returns.
+
+The function of a command returns ARM's JSON (or nothing); `-o` and `--query` decide how it looks.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from towrope.client.cli.context import SUBSCRIPTION
+from towrope.client.cli.lazy import HELP_NAMES
+from towrope.client.output import Columns, Format, compile_query, render
+
+_QUERY = "towrope.query"
+_OUTPUT = "towrope.output"
+_DEBUG = "towrope.debug"
+
+Function = Callable[..., Any]
+
+
+class Command(click.Command):
+    """Adds the options that every command has, and prints the result."""
+
+    def __init__(
+        self, *args: Any, example: str, columns: Columns | None = None, **attributes: Any
+    ) -> None:
+        attributes.setdefault("context_settings", HELP_NAMES)
+        super().__init__(*args, **attributes)
+        self.example = example
+        self.columns = columns
+        self.params.extend(_global_options())
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        lists = {name for each in self.params if isinstance(each, Words) for name in each.opts}
+        return super().parse_args(ctx, _spread(args, lists))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            for line in self.example.strip().splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
+
+    def invoke(self, ctx: click.Context) -> None:
+        from towrope.ops import logs
+
+        logs.configure(verbose=ctx.meta.get(_DEBUG, False))
+        result = super().invoke(ctx)
+        query = ctx.meta.get(_QUERY)
+        columns = None if query else self.columns
+        shown = query(result) if query and result is not None else result
+        text = render(shown, Format(ctx.meta[_OUTPUT]), columns)
+        if text:
+            click.echo(text)
+
+
+def command(
+    name: str, *, example: str, columns: Columns | None = None
+) -> Callable[[Function], Command]:
+    """Makes a function a `Command`; `example` is shown by its help, one command a line."""
+    return click.command(name, cls=Command, example=example, columns=columns)
+
+
+def _global_options() -> list[click.Option]:
+    return [
+        click.Option(
+            ["-o", "--output"],
+            type=click.Choice([each.value for each in Format]),
+            default=Format.JSON.value,
+            show_default=True,
+            expose_value=False,
+            callback=_keep(_OUTPUT),
+            help="How the result is printed.",
+        ),
+        click.Option(
+            ["--query"],
+            metavar="JMESPATH",
+            expose_value=False,
+            callback=_keep_query,
+            help="What of the result is printed.",
+        ),
+        click.Option(
+            ["--subscription"],
+            metavar="NAME_OR_ID",
+            expose_value=False,
+            is_eager=True,
+            callback=_keep(SUBSCRIPTION),
+            help="The account to use, by its subscription; else the default one.",
+        ),
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            callback=_keep(_DEBUG),
+            help="Say on stderr what is done. Secrets are left out.",
+        ),
+    ]
+
+
+def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        context.meta[name] = value
+        return value
+
+    return keep
+
+
+def _keep_query(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Compiled before the command does anything, so that a slip is no half-done work."""
+    if value is None:
+        return
+    try:
+        context.meta[_QUERY] = compile_query(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+def group_option(function: Function) -> Function:
+    return click.option("-g", "--resource-group", required=True, help="The resource group.")(
+        function
+    )
+
+
+def name_option(what: str) -> Callable[[Function], Function]:
+    return click.option("-n", "--name", required=True, help=f"The name of the {what}.")
+
+
+def tags_option(function: Function) -> Function:
+    return click.option(
+        "--tags",
+        cls=Words,
+        metavar="KEY=VALUE...",
+        callback=_tags,
+        help="Tags, separated by spaces.",
+    )(function)
+
+
+class Words(click.Option):
+    """An option that takes all words up to the next option, as `az` has them."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **{"multiple": True, "default": (), **attributes})
+
+
+def _spread(args: list[str], lists: set[str]) -> list[str]:
+    """`--tags a b` as `--tags a --tags b`, which click understands."""
+    spread: list[str] = []
+    current, named = "", False
+    for word in args:
+        if word.startswith("-"):
+            current, named = (word if word in lists else ""), True
+            spread.append(word)
+            continue
+        if current and not named:
+            spread.append(current)
+        spread.append(word)
+        named = False
+    return spread
+
+
+def _tags(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
+    pairs = [word.partition("=") for word in value]
+    if any(not key for key, _, _ in pairs):
+        raise click.BadParameter("expected KEY=VALUE.", context, parameter)
+    return {key: text for key, _, text in pairs}
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks before something is lost; refuses where nobody can be asked and `--yes` is missing."""
+    if yes:
+        return
+    if not is_interactive():
+        raise click.UsageError(f"{question} Nobody can be asked here: give --yes.")
+    if not click.confirm(question, err=True):
+        raise click.Abort
+
+
+def is_interactive() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+no_wait_option = click.option("--no-wait", is_flag=True, help="Do not wait until it is done.")
