@@ -12,6 +12,7 @@ import click
 
 from towrope.client import kubeconfig
 from towrope.client.api import Api, ClusterUserCredential
+from towrope.client.cli.command import command, group_option, name_option
 from towrope.client.cli.context import api_from_context
 from towrope.client.profile import Folder
 from towrope.client.proxy.port import DEFAULT_PORT
@@ -23,17 +24,16 @@ TOKEN_LIMIT = 64 * 1024
 CONNECTED = "Connected"
 
 
-@click.command(
-    epilog="""\b
-    Examples:
-      kubectl create token demo-user > token
-      towrope connectedk8s proxy -n C -g RG --token-file token
-      kubectl create token demo-user | towrope connectedk8s proxy -n C -g RG --token -
-      towrope connectedk8s proxy -n C -g RG --token-file token --file - > kubeconfig
-    """
+@command(
+    "proxy",
+    example="""
+    towrope connectedk8s proxy -n shop-17 -g shops --token-file token
+    kubectl create token demo-user | towrope connectedk8s proxy -n shop-17 -g shops --token -
+    towrope connectedk8s proxy -n shop-17 -g shops --token-file token --file - > kubeconfig
+    """,
 )
-@click.option("--name", "-n", required=True, help="The name of the connected cluster.")
-@click.option("--resource-group", "-g", required=True, help="Name of resource group.")
+@name_option("connected cluster")
+@group_option
 @click.option(
     "--token",
     help="Service account token to use for authentication, '-' to read it from standard input."
