@@ -109,7 +109,11 @@ began=$(date +%s)
 mkdir "$work/bin"
 # Without optimisation and debugging data, which nearly halves the build time.
 GOGC=400 "$go" build -buildvcs=false -trimpath -gcflags='all=-N -l -dwarf=false' -ldflags "-s -w $versions" \
-	-o "$work/bin/" . github.com/nats-io/nats-server/v2 >&2
+	-o "$work/bin/" . github.com/nats-io/nats-server/v2 >"$work/log" 2>&1 || {
+	grep -v '^go: downloading' "$work/log" >&2 || :
+	say "the build failed"
+	exit 1
+}
 ln -s testbed "$work/bin/kubectl"
 ln -s testbed "$work/bin/helm"
 mv "$work/bin" "$out"

@@ -15,6 +15,10 @@ import (
 
 const controlPlaneName = "testbed-control-plane"
 
+// drainTime is what the API server gets to end its requests.  It would wait for its
+// last watcher, and for etcd if that is gone.
+const drainTime = 2 * time.Second
+
 // runControlPlane is the component that holds the API server and the controllers.
 // Descriptor 3 is the API server's open socket.
 func runControlPlane(ctx context.Context, o options, _ <-chan string) error {
@@ -56,7 +60,10 @@ func runControlPlane(ctx context.Context, o options, _ <-chan string) error {
 	// The controllers' watches would only delay the API server.
 	stopControllers()
 	stopAPI()
-	<-apiDone
+	select {
+	case <-apiDone:
+	case <-time.After(drainTime):
+	}
 	return nil
 }
 

@@ -45,6 +45,7 @@ type node struct {
 	client  kubernetes.Interface
 	server  *http.Server
 
+	env      []string // of every pod
 	images   imageTable
 	recorder record.EventRecorder
 
@@ -102,7 +103,7 @@ func newNode(o options, config *rest.Config) (*node, error) {
 		paths = append(paths, filepath.Dir(program))
 	}
 	os.Setenv("PATH", strings.Join(append(paths, os.Getenv("PATH")), ":"))
-	n := &node{name: o.NodeName, dir: o.path(podsDir), podIP: o.PodIP, apiPort: o.Port, images: o.Images,
+	n := &node{name: o.NodeName, dir: o.path(podsDir), podIP: o.PodIP, apiPort: o.Port, env: o.PodEnv, images: o.Images,
 		mounts: !o.NoMounts && mountsWork(o.Dir), client: client, recorder: newRecorder(client, o.NodeName),
 		pods: map[types.UID]*podRunner{}}
 	if !n.mounts && !o.NoMounts {

@@ -22,6 +22,7 @@ type options struct {
 	APIServerArgs stringList
 	Paths         stringList
 	Images        imageTable
+	PodEnv        stringList
 	Verbosity     string
 	EtcdURL       string
 }
@@ -41,6 +42,7 @@ func parseUp(args []string) (o options, err error) {
 	fs.Var(&o.APIServerArgs, "apiserver-arg", "another kube-apiserver `flag`, such as --goaway-chance=0.02 (repeatable)")
 	fs.Var(&o.Paths, "path", "`folder` to put first in the PATH of pods (repeatable)")
 	fs.Var(&o.Images, "image", "`NAME=COMMAND` to run for containers of that image without a command; COMMAND is words, or a JSON list (repeatable)")
+	fs.Var(&o.PodEnv, "pod-env", "`NAME=VALUE` in the environment of every pod (repeatable)")
 	fs.StringVar(&o.Verbosity, "v", "0", "log verbosity")
 	fs.Parse(args)
 	o.Dir, err = absolute(fs, *dir)

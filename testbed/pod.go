@@ -108,9 +108,11 @@ func (r *podRunner) run() {
 		if err == nil {
 			break
 		}
-		r.event(v1.EventTypeWarning, "FailedMount", "%v", err)
-		r.setMessage(err.Error())
-		if !r.sleep(time.Second) {
+		if r.message != err.Error() {
+			r.event(v1.EventTypeWarning, "FailedMount", "%v", err)
+			r.setMessage(err.Error())
+		}
+		if !r.sleep(200 * time.Millisecond) {
 			return
 		}
 	}

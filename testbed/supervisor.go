@@ -159,7 +159,7 @@ func (s *supervisor) stopControlPlane() {
 	if s.controlPlane == nil {
 		return
 	}
-	s.controlPlane.stop(5 * time.Second)
+	s.controlPlane.stop(drainTime + time.Second)
 	s.controlPlane = nil
 	s.setState("stopped")
 }

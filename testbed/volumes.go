@@ -197,6 +197,10 @@ func (c *container) env() (map[string]string, error) {
 		"KUBERNETES_SERVICE_PORT":       fmt.Sprint(r.node.apiPort),
 		"KUBERNETES_SERVICE_PORT_HTTPS": fmt.Sprint(r.node.apiPort),
 	}
+	for _, entry := range r.node.env {
+		name, value, _ := strings.Cut(entry, "=")
+		vars[name] = value
+	}
 	for _, m := range c.spec.VolumeMounts {
 		name := strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(m.Name))
 		vars["POD_VOLUME_"+name] = r.volumePath(m)
