@@ -1,0 +1,91 @@
+"""The control plane as one ASGI application, with its start and its stop."""
+
+import time
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+
+from towrope.control import discovery, subscriptions
+from towrope.control.access_tokens import AccessTokens
+from towrope.control.agents import Agents
+from towrope.control.authentication import Authenticated
+from towrope.control.authorization_rules import AuthorizationRules
+from towrope.control.connected_clusters import ConnectedClusters
+from towrope.control.credentials import Credentials
+from towrope.control.envelope import Envelope, answer_to
+from towrope.control.hybrid_connections import HybridConnections
+from towrope.control.presence import Presence
+from towrope.control.resource_groups import ResourceGroups
+from towrope.control.services import Services
+from towrope.control.settings import Settings
+from towrope.control.store import clusters, hybrid_connections
+from towrope.control.store.database import Database
+from towrope.control.token_endpoint import TokenEndpoint
+
+
+class ControlPlane:
+    """`asgi` answers between `start()` and `stop()`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        removed: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        database = Database(settings.database_url)
+        self.services = Services(
+            settings=settings,
+            database=database,
+            presence=Presence(database, clock=clock),
+            tokens=AccessTokens(settings, clock=clock),
+            clock=clock,
+            removed=removed,
+        )
+        self.asgi = _application(self.services)
+
+    async def start(self) -> None:
+        """Opens the database. Raises `TowropeError` where that cannot be done."""
+        await self.services.database.open()
+        await self.services.presence.start()
+
+    async def stop(self) -> None:
+        await self.services.presence.stop()
+        await self.services.database.close()
+
+    async def knows(self, path: str) -> bool:
+        """Whether there is a hybrid connection with this path."""
+        async with self.services.database.reading() as connection:
+            if await clusters.has_hybrid_connection(connection, path):
+                return True
+            return await hybrid_connections.find(connection, path) is not None
+
+    def presence(self, path: str, listeners: int) -> None:
+        """The relay tells how many listeners a path has."""
+        self.services.presence.changed(path, listeners)
+
+
+def _application(services: Services) -> Starlette:
+    # What stands before the mount is public, or authenticates by itself as the agents' API does;
+    # all else, routes that do not exist included, is behind `Authenticated`.
+    guarded = [
+        *subscriptions.routes(services.settings),
+        *ResourceGroups(services).routes(),
+        *ConnectedClusters(services).routes(),
+        *Credentials(services).routes(),
+        *HybridConnections(services).routes(),
+        *AuthorizationRules(services).routes(),
+    ]
+    return Starlette(
+        routes=[
+            *discovery.routes(services.settings),
+            *TokenEndpoint(services).routes(),
+            *Agents(services).routes(),
+            Mount("", routes=guarded, middleware=[Middleware(Authenticated, services=services)]),
+        ],
+        middleware=[Middleware(Envelope)],
+        exception_handlers={HTTPException: lambda _, error: answer_to(error)},
+    )

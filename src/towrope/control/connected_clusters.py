@@ -1,0 +1,260 @@
+"""`Microsoft.Kubernetes/connectedClusters`: the resource itself. Credentials are elsewhere."""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from towrope.control import fields
+from towrope.control.agent_keys import check_onboarding_key
+from towrope.control.arm_error import (
+    ArmError,
+    group_not_found,
+    invalid_name,
+    resource_not_found,
+)
+from towrope.control.json_body import answer, decode
+from towrope.control.paging import page, position
+from towrope.control.presence import Connectivity
+from towrope.control.routing import GROUP, SUBSCRIPTION, arm_route
+from towrope.control.services import Services
+from towrope.control.store import clusters as store
+from towrope.control.store import resource_groups
+from towrope.control.store.clusters import Cluster
+from towrope.wire import names
+from towrope.wire.errors import foreign
+
+COLLECTION = f"/providers/{names.CLUSTER_TYPE}"
+CLUSTER = f"{GROUP}{COLLECTION}/{{cluster}}"
+
+READ_ONLY = frozenset(
+    {
+        "agentPublicKeyCertificate",
+        "agentVersion",
+        "connectivityStatus",
+        "kubernetesVersion",
+        "lastConnectivityTime",
+        "managedIdentityCertificateExpirationTime",
+        "miscellaneousProperties",
+        "offering",
+        "provisioningState",
+        "totalCoreCount",
+        "totalNodeCount",
+    }
+)
+"""Members of `properties` that are ours to say; what a caller puts there is left out."""
+DEFAULTS = {"privateLinkState": "Disabled", "azureHybridBenefit": "NotApplicable"}
+PATCHABLE = ("distribution", "distributionVersion", "azureHybridBenefit", "gateway")
+
+
+class _Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    type: str = "SystemAssigned"
+    principal_id: str = ""
+    tenant_id: str = ""
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True):
+    location: str = ""
+    tags: fields.Tags | None = None
+    identity: _Identity | None = None
+    kind: str | None = None
+    properties: dict[str, Any] = {}
+
+
+class _Patch(msgspec.Struct, frozen=True, kw_only=True):
+    tags: fields.Tags | None = None
+    properties: dict[str, Any] = {}
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: str
+    name: str
+    type: str
+    location: str
+    tags: dict[str, str]
+    identity: _Identity
+    properties: dict[str, Any]
+    kind: str | None = None
+
+
+class ConnectedClusters:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings
+
+    def routes(self) -> list[Route]:
+        return [
+            arm_route(self._settings, SUBSCRIPTION + COLLECTION, get=self._list),
+            arm_route(self._settings, GROUP + COLLECTION, get=self._list),
+            arm_route(
+                self._settings,
+                CLUSTER,
+                put=self._put,
+                get=self._show,
+                patch=self._patch,
+                delete=self._delete,
+            ),
+        ]
+
+    def _answer(self, cluster: Cluster, *, status: int = HTTPStatus.OK) -> Response:
+        return answer(self._shape(cluster), status=status)
+
+    def _shape(self, cluster: Cluster) -> _Shape:
+        return _Shape(
+            id=names.cluster_id(self._settings.subscription, cluster.group, cluster.name),
+            name=cluster.name,
+            type=names.CLUSTER_TYPE,
+            location=cluster.location,
+            tags=cluster.tags,
+            kind=cluster.kind,
+            identity=_Identity(
+                type=cluster.identity_type,
+                principal_id=cluster.principal_id,
+                tenant_id=self._settings.tenant,
+            ),
+            properties=_properties(cluster),
+        )
+
+    async def _put(self, request: Request) -> Response:
+        group, name = request.path_params["group"], request.path_params["cluster"]
+        if not names.CLUSTER_NAME.fullmatch(name):
+            raise invalid_name(foreign(name), "1 to 63 letters, digits, '-' and '_'")
+        body = await decode(request, _Body)
+        wanted = self._new(group, name, body)
+        async with self._services.database.writing() as connection:
+            holder = await resource_groups.find(connection, group)
+            if holder is None:
+                raise group_not_found(foreign(group))
+            there = await store.find(connection, group, name)
+            if there is None:
+                made = replace(wanted, group=holder.name)
+                await store.add(connection, made)
+                return self._answer(made, status=HTTPStatus.CREATED)
+            kept = _replaced(there, by=wanted)
+            await store.put(connection, kept)
+        if kept.hybrid_connection != there.hybrid_connection:
+            self._services.removed(there.hybrid_connection)
+        return self._answer(kept)
+
+    def _new(self, group: str, name: str, body: _Body) -> Cluster:
+        """The cluster that a PUT asks for, as if there were none. Raises `ArmError`."""
+        key = body.properties.get("agentPublicKeyCertificate")
+        created_ns = int(self._services.clock() * 1e9)
+        resource_id = names.cluster_id(self._settings.subscription, group, name)
+        return Cluster(
+            group=group,
+            name=name,
+            location=fields.location(body.location),
+            tags=body.tags or {},
+            identity_type=body.identity.type if body.identity else "SystemAssigned",
+            principal_id=str(uuid.uuid4()),
+            kind=body.kind,
+            properties={k: v for k, v in body.properties.items() if k not in READ_ONLY},
+            facts={},
+            onboarding_public_key=check_onboarding_key(key if isinstance(key, str) else ""),
+            agent_public_key=None,
+            ca_certificate=None,
+            created_ns=created_ns,
+            hybrid_connection=names.hybrid_connection(resource_id, created_ns=created_ns),
+            connectivity_status=Connectivity.CONNECTING,
+            last_connectivity=None,
+        )
+
+    async def _show(self, request: Request) -> Response:
+        async with self._services.database.reading() as connection:
+            return self._answer(await find(connection, request))
+
+    async def _list(self, request: Request) -> Response:
+        after = position(request, keys=2)
+        group = request.path_params.get("group")
+        size = self._settings.page_size
+        async with self._services.database.reading() as connection:
+            if group is not None and await resource_groups.find(connection, group) is None:
+                raise group_not_found(foreign(group))
+            found = await store.page(
+                connection,
+                group=group,
+                after=(after[0], after[1]) if after else None,
+                limit=size + 1,
+            )
+        shown = found[:size]
+        last = [shown[-1].group.lower(), shown[-1].name.lower()] if len(found) > size else None
+        return page(request, self._settings.url, [self._shape(c) for c in shown], last=last)
+
+    async def _patch(self, request: Request) -> Response:
+        body = await decode(request, _Patch)
+        changes = {k: v for k, v in body.properties.items() if k in PATCHABLE}
+        async with self._services.database.writing() as connection:
+            cluster = await find(connection, request)
+            changed = replace(
+                cluster,
+                tags=cluster.tags if body.tags is None else body.tags,
+                properties={**cluster.properties, **changes},
+            )
+            await store.put(connection, changed)
+        return self._answer(changed)
+
+    async def _delete(self, request: Request) -> Response:
+        group, name = request.path_params["group"], request.path_params["cluster"]
+        async with self._services.database.writing() as connection:
+            if await resource_groups.find(connection, group) is None:
+                raise group_not_found(foreign(group))
+            cluster = await store.find(connection, group, name)
+            if cluster is None:
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+            await store.remove(connection, cluster)
+        self._services.removed(cluster.hybrid_connection)
+        return Response(status_code=HTTPStatus.OK)
+
+
+async def find(connection: AsyncConnection, request: Request) -> Cluster:
+    """The cluster that a request's path names. Raises `ArmError` (404)."""
+    group, name = request.path_params["group"], request.path_params["cluster"]
+    cluster = await store.find(connection, group, name)
+    if cluster is not None:
+        return cluster
+    if await resource_groups.find(connection, group) is None:
+        raise group_not_found(foreign(group))
+    raise resource_not_found(names.CLUSTER_TYPE, foreign(name), foreign(group))
+
+
+def _replaced(there: Cluster, *, by: Cluster) -> Cluster:
+    """`there` after a PUT. Another onboarding key connects it anew: the old agent is out."""
+    if there.location != by.location:
+        raise ArmError(
+            HTTPStatus.CONFLICT,
+            "InvalidResourceLocation",
+            f"The resource '{there.name}' exists in location '{there.location}'; it cannot move.",
+        )
+    wanted = replace(by, group=there.group, name=there.name, principal_id=there.principal_id)
+    if there.onboarding_public_key != by.onboarding_public_key:
+        return wanted
+    return replace(
+        there,
+        tags=wanted.tags,
+        identity_type=wanted.identity_type,
+        kind=wanted.kind,
+        properties=wanted.properties,
+    )
+
+
+def _properties(cluster: Cluster) -> dict[str, Any]:
+    shown = {
+        **DEFAULTS,
+        **cluster.facts,
+        **cluster.properties,
+        "agentPublicKeyCertificate": cluster.onboarding_public_key,
+        "connectivityStatus": cluster.connectivity_status,
+        "provisioningState": "Succeeded",
+    }
+    if cluster.last_connectivity is not None:
+        seen = datetime.fromtimestamp(cluster.last_connectivity, UTC)
+        shown["lastConnectivityTime"] = seen.isoformat().replace("+00:00", "Z")
+    return shown

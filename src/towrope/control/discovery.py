@@ -1,0 +1,63 @@
+"""What anybody may ask, without a token: the cloud's metadata, the server's authority, health."""
+
+from http import HTTPStatus
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from towrope.control.arm_error import envelope
+from towrope.control.json_body import answer
+from towrope.control.routing import CaselessRoute
+from towrope.control.settings import Settings
+
+
+class _Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    login_endpoint: str
+    audiences: list[str]
+    tenant: str
+    identity_provider: str = "AAD"
+
+
+class _Endpoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """ARM's cloud metadata, api-version 2022-09-01."""
+
+    resource_manager: str
+    authentication: _Authentication
+    microsoft_graph_resource_id: str
+    name: str = "towrope"
+    suffixes: dict[str, str] = {}
+
+
+def routes(settings: Settings) -> list[Route]:
+    base = f"{settings.url}/"
+    metadata = _Endpoints(
+        resource_manager=base,
+        authentication=_Authentication(
+            login_endpoint=base, audiences=[str(settings.url), base], tenant=settings.tenant
+        ),
+        microsoft_graph_resource_id=base,
+    )
+
+    async def endpoints(_: Request) -> Response:
+        return answer(metadata)
+
+    async def authority(_: Request) -> Response:
+        if settings.ca_certificate is None:
+            message = "This server's certificate comes from an authority that it does not own."
+            return envelope(HTTPStatus.NOT_FOUND, "NotFound", message)
+        return Response(settings.ca_certificate, media_type="application/x-pem-file")
+
+    async def health(_: Request) -> Response:
+        return answer({"status": "ok"})
+
+    async def allowlist(_: Request) -> Response:
+        return answer([settings.url.host])
+
+    return [
+        CaselessRoute("/metadata/endpoints", {"GET": endpoints}),
+        CaselessRoute("/.well-known/towrope/ca.pem", {"GET": authority}),
+        CaselessRoute("/healthz", {"GET": health}),
+        CaselessRoute("/urls/allowlist", {"GET": allowlist}),
+    ]

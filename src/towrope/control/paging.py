@@ -1,0 +1,58 @@
+"""Lists in pages: `{"value": […], "nextLink": …}`; the link goes on after the last key shown."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from towrope.control.arm_error import ArmError
+from towrope.control.json_body import answer
+from towrope.control.routing import parameter
+from towrope.control.settings import PublicUrl
+
+SKIP_TOKEN = "$skipToken"  # noqa: S105 - a position in a list
+
+
+class _List(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    value: Sequence[Any]
+    next_link: str | None = None
+
+
+def whole(value: Sequence[Any]) -> Response:
+    """The answer of a list that has one page."""
+    return answer(_List(value=value))
+
+
+def page(
+    request: Request, url: PublicUrl, value: Sequence[Any], *, last: Sequence[str] | None
+) -> Response:
+    """The answer of a list of which more may follow after `last`; it is None on the last page."""
+    if last is None:
+        return whole(value)
+    token = base64.urlsafe_b64encode(msgspec.json.encode(last)).decode().rstrip("=")
+    query = {"api-version": parameter(request, "api-version") or "", SKIP_TOKEN: token}
+    path = quote(request.scope["path"], safe="/%")
+    return answer(_List(value=value, next_link=f"{url}{path}?{urlencode(query)}"))
+
+
+def position(request: Request, *, keys: int) -> tuple[str, ...] | None:
+    """Where the list goes on. Raises `ArmError` where the link was not ours."""
+    token = parameter(request, SKIP_TOKEN)
+    if token is None:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        found = msgspec.json.decode(raw, type=tuple[str, ...])
+    except (ValueError, binascii.Error, RecursionError):
+        found = ()
+    if len(found) != keys:
+        raise ArmError(
+            HTTPStatus.BAD_REQUEST, "InvalidSkipToken", f"The {SKIP_TOKEN} is not one of ours."
+        )
+    return found

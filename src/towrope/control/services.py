@@ -1,0 +1,20 @@
+"""What every resource of the control plane works with, in one parcel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from towrope.control.access_tokens import AccessTokens
+from towrope.control.presence import Presence
+from towrope.control.settings import Settings
+from towrope.control.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    settings: Settings
+    database: Database
+    presence: Presence
+    tokens: AccessTokens
+    clock: Callable[[], float]
+    removed: Callable[[str], None]
+    """Called with the path of a hybrid connection that is no more, once that is durable."""

@@ -1,0 +1,77 @@
+"""What a control plane is told about itself: its public address, its ids and its keys."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from joserfc.jwk import ECKey
+
+from towrope.wire.errors import Hop, TowropeError, foreign
+
+HTTPS_PORT = 443
+RESERVED_DOMAIN = "towrope.internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicUrl:
+    """Where everybody reaches the server: scheme https, a host, maybe a port, nothing else."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"https://{self._host}" + (f":{self.port}" if self.port != HTTPS_PORT else "")
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def netloc(self) -> str:
+        """`host:port`, the port always there."""
+        return f"{self._host}:{self.port}"
+
+    @property
+    def cluster_domain(self) -> str:
+        """What the TLS server names of the clusters end in. No DNS name ends in an address."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return f"clusters.{self.host}"
+        return f"clusters.{RESERVED_DOMAIN}"
+
+
+def parse_public_url(text: str) -> PublicUrl:
+    """Raises `TowropeError` with a sentence where `text` is not such a URL."""
+    try:
+        parts = urlsplit(text.rstrip("/"))
+        port = parts.port or HTTPS_PORT
+    except ValueError:
+        raise _bad_url(text) from None
+    if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+        raise _bad_url(text)
+    if parts.path or parts.query or parts.fragment:
+        raise _bad_url(text)
+    return PublicUrl(host=parts.hostname, port=port)
+
+
+def _bad_url(text: str) -> TowropeError:
+    return TowropeError(
+        f"The public URL '{foreign(text)}' is not usable; expected 'https://HOST[:PORT]'.",
+        hop=Hop.SERVER,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    url: PublicUrl
+    tenant: str
+    subscription: str
+    master: bytes = field(repr=False)
+    """What the keys of the authorization rules are derived from (see `wire.sas`)."""
+    token_key: ECKey = field(repr=False)
+    """Signs access tokens."""
+    database_url: str = field(repr=False)
+    ca_certificate: bytes | None = None
+    """The server's own authority, PEM, where it made its certificate itself."""
+    page_size: int = 200

@@ -1,0 +1,98 @@
+"""The database: its engine, transactions, and bringing it to the current revision.
+
+SQLite by default, PostgreSQL by URL. Writers of one process queue up here, because SQLite has room
+for one; a transaction that ended without an error is on the disk.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from towrope.wire.errors import Hop, TowropeError, foreign
+
+WRITE_PATIENCE = 30.0
+"""Seconds that a writer waits for the writers before it."""
+BUSY_TIMEOUT_MS = 10_000
+
+
+class Database:
+    """`open()`, then transactions by `reading()` and `writing()`, then `close()`."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _new_engine(url)
+        self._writer = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Migrates to the current revision. Raises `TowropeError` where that cannot be done."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(_upgrade)
+        except (SQLAlchemyError, OSError) as error:
+            await self.close()
+            cause = getattr(error, "orig", None) or error
+            raise TowropeError(
+                f"The database cannot be opened: {foreign(str(cause))}.", hop=Hop.SERVER
+            ) from None
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one state of the database, and changes nothing."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is durable once the block ends, and undone if the block raises."""
+        async with asyncio.timeout(WRITE_PATIENCE):
+            await self._writer.acquire()
+        try:
+            async with self._engine.connect() as plain:
+                connection = await plain.execution_options(towrope_begin="BEGIN IMMEDIATE")
+                async with connection.begin():
+                    yield connection
+        finally:
+            self._writer.release()
+
+
+def _new_engine(url: str) -> AsyncEngine:
+    engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    # The driver must not begin transactions by itself: it would begin them deferred, and a
+    # deferred transaction that turns into a writer cannot wait for the writer before it.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("towrope_begin", "BEGIN"))
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "towrope.control.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
