@@ -5,6 +5,7 @@ The function of a command returns ARM's JSON (or nothing); `-o` and `--query` de
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -119,6 +120,20 @@ def group_option(function: Function) -> Function:
     return click.option("-g", "--resource-group", required=True, help="The resource group.")(
         function
     )
+
+
+def kubeconfig_options(function: Function) -> Function:
+    """`--kube-config` and `--kube-context`: the cluster itself, not by way of the server."""
+    for option in (
+        click.option("--kube-context", help="The context in it; else its current one."),
+        click.option(
+            "--kube-config",
+            type=click.Path(path_type=Path),
+            help="The cluster's kubeconfig; else that of KUBECONFIG, or ~/.kube/config.",
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 def name_option(what: str) -> Callable[[Function], Function]:

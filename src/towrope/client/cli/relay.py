@@ -22,7 +22,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command(
     "create",
-    example="towrope relay hyco create -g shops --namespace-name main -n printer",
+    example="towrope relay hyco create -g shops --namespace-name shop-relay -n printer",
     columns=COLUMNS,
 )
 @_options
@@ -51,7 +51,7 @@ def create(
 
 @command(
     "list",
-    example="towrope relay hyco list -g shops --namespace-name main -o table",
+    example="towrope relay hyco list -g shops --namespace-name shop-relay -o table",
     columns=COLUMNS,
 )
 @group_option
@@ -64,7 +64,7 @@ def list_all(resource_group: str, namespace_name: str) -> list[Json]:
 
 @command(
     "show",
-    example="towrope relay hyco show -g shops --namespace-name main -n printer",
+    example="towrope relay hyco show -g shops --namespace-name shop-relay -n printer",
     columns=COLUMNS,
 )
 @_options
@@ -76,7 +76,7 @@ def show(resource_group: str, namespace_name: str, name: str) -> Json:
 
 @command(
     "delete",
-    example="towrope relay hyco delete -g shops --namespace-name main -n printer --yes",
+    example="towrope relay hyco delete -g shops --namespace-name shop-relay -n printer --yes",
 )
 @_options
 @yes_option

@@ -13,7 +13,7 @@ from towrope.client.rest import Json
 
 COLUMNS = {"Name": "name", "ResourceGroup": "resourceGroup"}
 
-_WHERE = "-g shops --namespace-name main --hybrid-connection-name printer"
+_WHERE = "-g shops --namespace-name shop-relay --hybrid-connection-name printer"
 
 _hybrid = click.option(
     "--hybrid-connection-name", required=True, help="The hybrid connection of the rule."

@@ -1,0 +1,201 @@
+"""The objects that `connect` puts into a cluster, as small as the agent's work allows.
+
+They are applied server-side, in this order; `delete` removes the namespace with what is in it, and
+`cluster_scoped` beside it.
+"""
+
+from dataclasses import dataclass, field
+
+from lightkube.core.resource import GlobalResource, NamespacedResource
+from lightkube.models.apps_v1 import DeploymentSpec
+from lightkube.models.core_v1 import (
+    Capabilities,
+    Container,
+    EmptyDirVolumeSource,
+    EnvVar,
+    PodSecurityContext,
+    PodSpec,
+    PodTemplateSpec,
+    ResourceRequirements,
+    SeccompProfile,
+    SecurityContext,
+    Volume,
+    VolumeMount,
+)
+from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
+from lightkube.models.rbac_v1 import PolicyRule, RoleRef, Subject
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret, ServiceAccount
+from lightkube.resources.rbac_authorization_v1 import (
+    ClusterRole,
+    ClusterRoleBinding,
+    Role,
+    RoleBinding,
+)
+
+from towrope import __version__
+from towrope.wire import names
+
+IMAGE = f"ghcr.io/towrope/towrope:{__version__}"
+LABELS = {
+    "app.kubernetes.io/name": names.AGENT_NAME,
+    "app.kubernetes.io/managed-by": "towrope",
+}
+SELECTOR = {"app.kubernetes.io/name": names.AGENT_NAME}
+ONBOARDING_ANNOTATION = "towrope.dev/onboarding"
+SCRATCH = "/run/towrope"
+"""Where the agent may write; in memory, for private keys pass through it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What the agent has to know."""
+
+    resource_id: str
+    server: str
+    server_ca: bytes | None
+    """PEM; None where the system's authorities are enough."""
+    onboarding_key: str = field(repr=False)
+    """The private half, PEM."""
+    onboarding_id: str
+    """Another one for each onboarding, so that the pods are replaced."""
+    image: str = IMAGE
+
+
+def in_cluster(installation: Installation) -> list[NamespacedResource | GlobalResource]:
+    """Everything but the Deployment."""
+    account = Subject(
+        kind="ServiceAccount", name=names.AGENT_NAME, namespace=names.NAMESPACE, apiGroup=""
+    )
+    return [
+        _namespace(),
+        ServiceAccount(metadata=_meta(), automountServiceAccountToken=False),
+        Role(metadata=_meta(), rules=_namespace_rules()),
+        RoleBinding(
+            metadata=_meta(),
+            roleRef=RoleRef(
+                apiGroup="rbac.authorization.k8s.io", kind="Role", name=names.AGENT_NAME
+            ),
+            subjects=[account],
+        ),
+        ClusterRole(
+            metadata=_cluster_meta(),
+            rules=[PolicyRule(apiGroups=[""], resources=["nodes"], verbs=["get", "list"])],
+        ),
+        ClusterRoleBinding(
+            metadata=_cluster_meta(),
+            roleRef=RoleRef(
+                apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name=names.AGENT_NAME
+            ),
+            subjects=[account],
+        ),
+        ConfigMap(
+            metadata=_meta(),
+            data={
+                names.CONFIG_SERVER: installation.server,
+                names.CONFIG_SERVER_CA: (installation.server_ca or b"").decode(),
+                names.CONFIG_RESOURCE_ID: installation.resource_id,
+            },
+        ),
+        Secret(
+            metadata=_meta(names.ONBOARDING_SECRET),
+            type="Opaque",
+            stringData={"privateKey": installation.onboarding_key},
+        ),
+    ]
+
+
+def cluster_scoped() -> list[tuple[type[GlobalResource], str]]:
+    """What outlives the namespace unless it is removed by name."""
+    return [(ClusterRoleBinding, names.AGENT_NAME), (ClusterRole, names.AGENT_NAME)]
+
+
+def deployment(installation: Installation) -> Deployment:
+    annotations = {ONBOARDING_ANNOTATION: installation.onboarding_id}
+    return Deployment(
+        metadata=_meta(),
+        spec=DeploymentSpec(
+            replicas=1,
+            selector=LabelSelector(matchLabels=SELECTOR),
+            template=PodTemplateSpec(
+                metadata=ObjectMeta(labels=LABELS, annotations=annotations),
+                spec=_pod(installation.image),
+            ),
+        ),
+    )
+
+
+def _namespace() -> Namespace:
+    enforced = {
+        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
+    }
+    return Namespace(metadata=ObjectMeta(name=names.NAMESPACE, labels={**LABELS, **enforced}))
+
+
+def _namespace_rules() -> list[PolicyRule]:
+    secrets = [names.ONBOARDING_SECRET, names.IDENTITY_SECRET]
+    return [
+        PolicyRule(
+            apiGroups=[""],
+            resources=["secrets"],
+            resourceNames=secrets,
+            verbs=["get", "update", "patch", "delete"],
+        ),
+        # RBAC cannot bind `create` to a name: the name is not known yet when it is decided.
+        PolicyRule(apiGroups=[""], resources=["secrets"], verbs=["create"]),
+        PolicyRule(
+            apiGroups=[""],
+            resources=["configmaps"],
+            resourceNames=[names.AGENT_NAME],
+            verbs=["get"],
+        ),
+        PolicyRule(
+            apiGroups=["coordination.k8s.io"],
+            resources=["leases"],
+            resourceNames=[names.LEASE_NAME],
+            verbs=["get", "update", "patch"],
+        ),
+        PolicyRule(apiGroups=["coordination.k8s.io"], resources=["leases"], verbs=["create"]),
+    ]
+
+
+def _pod(image: str) -> PodSpec:
+    return PodSpec(
+        serviceAccountName=names.AGENT_NAME,
+        automountServiceAccountToken=True,
+        terminationGracePeriodSeconds=15,
+        securityContext=PodSecurityContext(
+            runAsNonRoot=True, seccompProfile=SeccompProfile(type="RuntimeDefault")
+        ),
+        nodeSelector={"kubernetes.io/os": "linux"},
+        containers=[_container(image)],
+        volumes=[Volume(name="scratch", emptyDir=EmptyDirVolumeSource(medium="Memory"))],
+    )
+
+
+def _container(image: str) -> Container:
+    return Container(
+        name="agent",
+        image=image,
+        command=["towrope", "agent"],
+        env=[EnvVar(name="TMPDIR", value=SCRATCH)],
+        volumeMounts=[VolumeMount(name="scratch", mountPath=SCRATCH)],
+        resources=ResourceRequirements(
+            requests={"cpu": "20m", "memory": "64Mi"}, limits={"memory": "512Mi"}
+        ),
+        securityContext=SecurityContext(
+            allowPrivilegeEscalation=False,
+            readOnlyRootFilesystem=True,
+            runAsNonRoot=True,
+            capabilities=Capabilities(drop=["ALL"]),
+            seccompProfile=SeccompProfile(type="RuntimeDefault"),
+        ),
+    )
+
+
+def _meta(name: str = names.AGENT_NAME) -> ObjectMeta:
+    return ObjectMeta(name=name, namespace=names.NAMESPACE, labels=LABELS)
+
+
+def _cluster_meta() -> ObjectMeta:
+    return ObjectMeta(name=names.AGENT_NAME, labels=LABELS)

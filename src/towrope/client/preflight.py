@@ -1,0 +1,91 @@
+"""What must hold before a cluster is connected; nothing is changed here."""
+
+from dataclasses import dataclass
+
+from lightkube.core.client import Client
+from lightkube.models.authorization_v1 import (
+    ResourceAttributes,
+    SelfSubjectAccessReviewSpec,
+)
+from lightkube.models.core_v1 import Node as NodeModel
+from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
+from lightkube.resources.core_v1 import ConfigMap, Node
+
+from towrope.client.distribution import distribution_of, infrastructure_of
+from towrope.client.kubernetes import absent_as_none
+from towrope.client.rest import Conflict
+from towrope.wire import names
+from towrope.wire.errors import Forbidden, Hop, Refused, foreign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the checks found."""
+
+    distribution: str
+    infrastructure: str
+    connected_as: str | None
+    """The resource id that the cluster is connected as already."""
+
+
+def check(client: Client, *, resource_id: str) -> Facts:
+    """Raises, with what to do, where the cluster cannot be connected as `resource_id`."""
+    nodes = list(client.list(Node))
+    if not any(_is_usable(node) for node in nodes):
+        raise Refused(
+            "The cluster has no Linux node that is ready, and the agent needs one. Look at"
+            " 'kubectl get nodes'.",
+            hop=Hop.APISERVER,
+        )
+    if not _may_bind_cluster_roles(client):
+        raise Forbidden(
+            "The kubeconfig's user may not create cluster role bindings, and the agent needs one."
+            " Use an administrator's kubeconfig.",
+            hop=Hop.APISERVER,
+        )
+    found = connected_as(client)
+    if found is not None and found.lower() != resource_id.lower():
+        raise Conflict(
+            f"The cluster is connected already, as {foreign(found)}, and not as {resource_id}."
+            " Delete that one first with 'towrope connectedk8s delete'.",
+            hop=Hop.APISERVER,
+        )
+    return Facts(
+        distribution=distribution_of(nodes),
+        infrastructure=infrastructure_of(nodes),
+        connected_as=found,
+    )
+
+
+def connected_as(client: Client) -> str | None:
+    """The resource id in the agent's ConfigMap, or None where the cluster has none."""
+    config = absent_as_none(
+        lambda: client.get(ConfigMap, names.AGENT_NAME, namespace=names.NAMESPACE)
+    )
+    return None if config is None else (config.data or {}).get(names.CONFIG_RESOURCE_ID)
+
+
+def _is_usable(node: NodeModel) -> bool:
+    status = node.status
+    labels = (node.metadata and node.metadata.labels) or {}
+    system = labels.get("kubernetes.io/os") or (
+        status.nodeInfo.operatingSystem if status and status.nodeInfo else ""
+    )
+    conditions = (status and status.conditions) or []
+    ready = any(each.type == "Ready" and each.status == "True" for each in conditions)
+    return ready and system in ("linux", "")
+
+
+def _may_bind_cluster_roles(client: Client) -> bool:
+    review = client.create(
+        SelfSubjectAccessReview(
+            spec=SelfSubjectAccessReviewSpec(
+                resourceAttributes=ResourceAttributes(
+                    group="rbac.authorization.k8s.io",
+                    resource="clusterrolebindings",
+                    verb="create",
+                )
+            )
+        )
+    )
+    return bool(review.status and review.status.allowed)
