@@ -2,23 +2,27 @@
 
 Frames are handed on as they come, never assembled: a stream is bytes, and a relay passes them on.
 Back-pressure is the transport's own: `pause_writing` tells a receiver that its writes pile up, and
-`pause_reading` stops the peer. A peer that is gone is found within `DEAD_AFTER` seconds.
+`pause_reading` stops the peer. A peer that is gone is found by `tunnel.heartbeat`.
 """
 
 import asyncio
+import base64
+import binascii
 import logging
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from http import HTTPStatus
 from typing import Any
 
 import aiofastnet
 import picows
+import python_socks
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # absent from its stub only
 
+from towrope.tunnel.heartbeat import Heartbeat
+from towrope.wire import head
 from towrope.wire.errors import (
     Forbidden,
     Hop,
@@ -33,14 +37,16 @@ from towrope.wire.errors import (
 
 FRAME_LIMIT = 1024 * 1024
 """The largest frame taken from a peer. It is held in memory until it is whole."""
-PING_AFTER = 10.0
-PONG_WITHIN = 10.0
-DEAD_AFTER = PING_AFTER + PONG_WITHIN
+CLOSE_WITHIN = 5.0
+"""Seconds that a peer has to answer a CLOSE, once it has read what came before."""
 HANDSHAKE_WITHIN = 15.0
 WRITE_HIGH_WATER = 256 * 1024
 READ_BUFFER = 64 * 1024
 
+ABNORMAL = 1006
+
 _log = logging.getLogger("picows")
+_log.setLevel(logging.WARNING)  # below that it writes a line for each connection, with its head
 
 
 class Kind(Enum):
@@ -56,7 +62,10 @@ _KINDS = {kind.value: kind for kind in Kind}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """How a WebSocket ended. `code` is RFC 6455 §7.4; 1006 when no CLOSE frame came."""
+    """How a WebSocket ended, as the peer said. `code` is RFC 6455 §7.4.
+
+    It is 1006 when no CLOSE frame came, and 1000 for one that names no code.
+    """
 
     code: int
     reason: str = ""
@@ -85,14 +94,30 @@ class Receiver:
 class WebSocket:
     """One end of a WebSocket connection. `receiver` may be replaced at any time."""
 
-    __slots__ = ("_closing", "_reading_paused", "_transport", "receiver", "subprotocol")
+    __slots__ = (
+        "_closing",
+        "_code",
+        "_ending",
+        "_fragmented",
+        "_heartbeat",
+        "_reading_paused",
+        "_reason",
+        "_transport",
+        "receiver",
+        "subprotocol",
+    )
 
     def __init__(self, receiver: Receiver) -> None:
         self.receiver = receiver
         self.subprotocol: str | None = None
         self._transport: Any = None
         self._closing: Closing | None = None
+        self._code = ABNORMAL
+        self._reason = ""
+        self._ending = False
+        self._fragmented = False
         self._reading_paused = False
+        self._heartbeat = Heartbeat(self)
 
     def send(self, kind: Kind, data: bytes | bytearray | memoryview, *, fin: bool = True) -> None:
         if self._closing is None:
@@ -104,16 +129,45 @@ class WebSocket:
     def send_binary(self, data: bytes | bytearray | memoryview) -> None:
         self.send(Kind.BINARY, data)
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """Sends a CLOSE frame after all that was sent, and disconnects once that has gone."""
-        if self._closing is None and not self._transport.is_close_frame_sent:
-            # RFC 6455 §5.5: a control frame's payload is at most 125 bytes, two of them the code.
-            self._transport.send_close(code, reason.encode()[:120].decode(errors="ignore").encode())
-            self._transport.disconnect()
+    def send_ping(self) -> None:
+        if self._closing is None:
+            self._transport.send_ping()
 
-    def abort(self) -> None:
+    def send_pong(self, payload: bytes = b"") -> None:
+        if self._closing is None:
+            self._transport.send_pong(payload)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Sends a CLOSE frame after all that was sent, and disconnects once it was answered.
+
+        What the peer still sends is dropped. A peer that reads slowly gets the time it needs; one
+        that does not answer is disconnected.
+        """
+        if self._closing is None and not self._ending:
+            # RFC 6455 §5.5: a control frame's payload is at most 125 bytes, two of them the code.
+            text = reason.encode()[:120].decode(errors="ignore").encode()
+            self._transport.send_close(code, text)
+            self._end()
+
+    def abort(self, reason: str = "") -> None:
         """Disconnects at once; what was not sent is dropped."""
         if self._closing is None:
+            self._reason = reason
+            self._transport.disconnect(False)
+
+    def _end(self) -> None:
+        """From here on the peer's frames are dropped, and only its CLOSE is waited for."""
+        self._ending = True
+        self._heartbeat.stop()
+        self.resume_reading()  # or the answer, and TLS's own, would never be seen
+        asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._closing is not None:
+            return
+        if self.write_buffer_size() > 0 and self._heartbeat.tcp_answers():
+            asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._give_up)
+        else:
             self._transport.disconnect(False)
 
     @property
@@ -121,83 +175,116 @@ class WebSocket:
         return self._closing is not None
 
     @property
+    def is_open(self) -> bool:
+        """Whether neither end has begun to close it."""
+        return self._closing is None and not self._ending
+
+    @property
     def reading_is_paused(self) -> bool:
         return self._reading_paused
 
     def pause_reading(self) -> None:
-        if not self._reading_paused and self._closing is None:
+        if not self._reading_paused and self._closing is None and not self._ending:
             self._reading_paused = True
             self._transport.underlying_transport.pause_reading()
 
     def resume_reading(self) -> None:
         if self._reading_paused and self._closing is None:
             self._reading_paused = False
-            self._transport.underlying_transport.resume_reading()
+            resume_reading(self._transport.underlying_transport)
 
     def write_buffer_size(self) -> int:
+        if self._closing is not None:
+            return 0
         size: int = self._transport.underlying_transport.get_write_buffer_size()
         return size
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self._transport.underlying_transport.set_write_buffer_limits(high, low)
+        if self._closing is None:
+            self._transport.underlying_transport.set_write_buffer_limits(high, low)
 
     def extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.underlying_transport.get_extra_info(name, default)
 
+    # What the library tells.
+
+    def _opened(self, transport: Any) -> None:
+        self._transport = transport
+        underlying = transport.underlying_transport
+        underlying.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        self._reading_paused = not underlying.is_reading()
+        _keep_alive(underlying.get_extra_info("socket"))
+        self._heartbeat.start()
+
+    def _data_received(self, kind: Kind, payload: memoryview, *, fin: bool) -> None:
+        if self._ending:
+            return
+        if (kind is Kind.CONTINUATION) is not self._fragmented:  # RFC 6455 §5.4
+            self.close(1002, "a fragment is out of order")
+            return
+        self._fragmented = not fin
+        self.receiver.frame_received(kind, payload, fin=fin)
+
+    def _ping_received(self, payload: bytes) -> None:
+        # A peer that pings without reading must not fill our memory with pongs.
+        if self.write_buffer_size() <= WRITE_HIGH_WATER:
+            self.send_pong(payload)
+
+    def _close_received(self, payload: bytes) -> None:
+        # RFC 6455 §7.1.5: a CLOSE may come without a code; whoever sends it ended in order.
+        self._code = int.from_bytes(payload[:2], "big") or 1000
+        self._reason = foreign(payload[2:])
+        if not self._ending:
+            self._transport.send_close(self._code)
+            self._end()
+        self._transport.disconnect()
+
+    def _lost(self) -> None:
+        self._heartbeat.stop()
+        self._closing = Closing(code=self._code, reason=self._reason)
+        self.receiver.closed(self._closing)
+
 
 class _Listener(picows.WSListener):
-    """Carries the library's callbacks to a `WebSocket`'s receiver."""
+    """Carries the library's callbacks to a `WebSocket`."""
 
     def __init__(self, ws: WebSocket) -> None:
         self._ws = ws
+        self._abandoned = False
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self._ws._transport = transport
-        underlying = transport.underlying_transport
-        underlying.set_write_buffer_limits(high=WRITE_HIGH_WATER)
-        _keep_alive(underlying.get_extra_info("socket"))
+        self._ws._opened(transport)
+        if self._abandoned:
+            self._ws.abort()
+
+    def abandon(self) -> None:
+        """Nobody waits for this dial any more; should it succeed yet, it ends at once."""
+        self._abandoned = True
+        if self._ws._transport is not None:
+            self._ws.abort()
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         ws = self._ws
+        ws._heartbeat.heard = True
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:  # RFC 6455 §5.2: no extension was agreed on
+            ws.close(1002, "a reserved bit is set")
+            return
         kind = _KINDS.get(frame.msg_type)
         if kind is not None:
-            ws.receiver.frame_received(kind, frame.get_payload_as_memoryview(), fin=frame.fin)
+            ws._data_received(kind, frame.get_payload_as_memoryview(), fin=frame.fin)
+        elif frame.msg_type == picows.WSMsgType.PING:
+            ws._ping_received(frame.get_payload_as_bytes())
         elif frame.msg_type == picows.WSMsgType.CLOSE:
-            if not transport.is_close_frame_sent:
-                transport.send_close(_sendable(frame.get_close_code()))
-            transport.disconnect()
+            ws._close_received(frame.get_payload_as_bytes())
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        received = transport.close_handshake and transport.close_handshake.recv
-        ws = self._ws
-        ws._closing = (
-            Closing(code=received.code.value, reason=foreign(received.reason or ""))
-            if received
-            else Closing(code=1006)
-        )
-        ws.receiver.closed(ws._closing)
-
-    def send_user_specific_ping(self, transport: picows.WSTransport) -> None:
-        # While we do not read, a pong cannot be seen: a slow reader behind us is not a dead peer.
-        if self._ws.reading_is_paused:
-            asyncio.get_running_loop().call_soon(_excuse_pong, transport)
-        else:
-            transport.send_ping()
+        self._ws._lost()
 
     def pause_writing(self) -> None:
         self._ws.receiver.pause_writing()
 
     def resume_writing(self) -> None:
         self._ws.receiver.resume_writing()
-
-
-def _excuse_pong(transport: Any) -> None:
-    transport.auto_ping_expect_pong = False
-
-
-def _sendable(code: Any) -> Any:
-    # RFC 6455 §7.4.1: 1005 and 1006 never stand in a frame; a CLOSE without a code is a normal one.
-    return code if int(code) >= 1000 and int(code) not in (1005, 1006) else 1000
 
 
 def _keep_alive(sock: Any) -> None:
@@ -228,6 +315,7 @@ async def dial(  # noqa: PLR0913 - a dial has that many facts
     `hop` is the hop that is dialled, for those errors.
     """
     ws = WebSocket(receiver)
+    listener = _Listener(ws)
     extra = dict(headers)
     if subprotocol is not None:
         extra["Sec-WebSocket-Protocol"] = subprotocol
@@ -235,13 +323,12 @@ async def dial(  # noqa: PLR0913 - a dial has that many facts
     try:
         async with asyncio.timeout(within):
             transport, _ = await picows.ws_connect(
-                lambda: _Listener(ws),
+                lambda: listener,
                 url,
                 ssl_context=tls,
-                websocket_handshake_timeout=None,
-                enable_auto_ping=True,
-                auto_ping_idle_timeout=PING_AFTER,
-                auto_ping_reply_timeout=PONG_WITHIN,
+                # For what is left behind when this call is cancelled or runs out of time.
+                websocket_handshake_timeout=within,
+                enable_auto_pong=False,
                 max_frame_size=FRAME_LIMIT,
                 read_buffer_init_size=READ_BUFFER,
                 extra_headers=extra,
@@ -249,27 +336,35 @@ async def dial(  # noqa: PLR0913 - a dial has that many facts
                 proxy=proxy,
                 use_aiofastnet=True,
             )
-    except picows.WSHandshakeError as error:
-        raise _refusal(error, hop, host) from None
-    except ssl.SSLCertVerificationError as error:
-        raise Refused(
-            f"The certificate of {host} is not trusted: {error.verify_message}. Give the authority"
-            " that issued it.",
-            hop=hop,
-        ) from None
-    except TimeoutError:
-        raise Unreachable(f"{host} did not answer within {within:g} s.", hop=hop) from None
-    except (OSError, EOFError, picows.WSError) as error:
-        raise Unreachable(f"{host} cannot be reached: {foreign(str(error))}.", hop=hop) from None
-    except Exception as error:
-        # The proxy library's errors share no base that it exports.
-        if proxy is None or type(error).__name__ not in ("ProxyError", "ProxyConnectionError"):
-            raise
-        raise Unreachable(
-            f"The HTTP proxy did not connect to {host}: {foreign(str(error))}.", hop=hop
-        ) from None
+    except BaseException as error:
+        listener.abandon()
+        if isinstance(error, Exception) and (known := _explained(error, hop, host, within)):
+            raise known from None
+        raise
     ws.subprotocol = transport.response.headers.get("Sec-WebSocket-Protocol")
     return ws
+
+
+def _explained(error: Exception, hop: Hop, host: str, within: float) -> TowropeError | None:
+    """What went wrong with a dial, as an error of ours."""
+    match error:
+        case picows.WSHandshakeError():
+            return _refusal(error, hop, host)
+        case ssl.SSLCertVerificationError():
+            return Refused(
+                f"The certificate of {host} is not trusted: {error.verify_message}. Give the"
+                " authority that issued it.",
+                hop=hop,
+            )
+        case TimeoutError():
+            return Unreachable(f"{host} did not answer within {within:g} s.", hop=hop)
+        case python_socks.ProxyError() | python_socks.ProxyConnectionError():
+            return Unreachable(
+                f"The HTTP proxy did not connect to {host}: {foreign(str(error))}.", hop=hop
+            )
+        case OSError() | EOFError() | picows.WSError():
+            return Unreachable(f"{host} cannot be reached: {foreign(str(error))}.", hop=hop)
+    return None
 
 
 _BY_STATUS: dict[int, type[TowropeError]] = {
@@ -280,12 +375,34 @@ _BY_STATUS: dict[int, type[TowropeError]] = {
 
 
 def _refusal(error: picows.WSHandshakeError, hop: Hop, host: str) -> TowropeError:
-    if error.response is None:
+    try:
+        answer = head.parse_response((error.raw_header or b"") + b"\r\n\r\n")
+    except Malformed:
         return Unreachable(f"{host} does not speak WebSocket: {foreign(str(error))}.", hop=hop)
-    status = int(error.response.status)
-    text = foreign(error.raw_body or b"") or HTTPStatus(status).phrase
-    kind = _BY_STATUS.get(status, Unreachable if status >= 500 else Refused)
-    return kind(text, hop=hop)
+    text = foreign(error.raw_body or answer.reason or str(answer.status).encode())
+    default = Unreachable if answer.status >= 500 or answer.status == 101 else Refused
+    return _BY_STATUS.get(answer.status, default)(text, hop=hop)
+
+
+def handshake_key(request: head.RequestHead) -> bytes:
+    """The key of a WebSocket handshake (RFC 6455 §4.2.1); raises `Malformed` where it is none."""
+    key = request.fields.first(b"sec-websocket-key") or b""
+    try:
+        is_key = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        is_key = False
+    if not (
+        is_key
+        and request.method == b"GET"
+        and request.minor == 1
+        and b"websocket" in request.fields.tokens(b"upgrade")
+        and b"upgrade" in request.fields.tokens(b"connection")
+        and request.fields.all(b"sec-websocket-version") == [b"13"]
+        and not request.fields.all(b"transfer-encoding")
+        and request.fields.first(b"content-length") in (None, b"0")
+    ):
+        raise Malformed("The request is not a WebSocket handshake.", hop=Hop.RELAY)
+    return key
 
 
 def accept(
@@ -297,9 +414,14 @@ def accept(
 ) -> WebSocket:
     """Turns a connection whose request head was read into a WebSocket, and answers 101.
 
-    `request` is that head, and whatever was read after it. Raises `Malformed` where the head is not
-    a WebSocket handshake; that was then answered with 400.
+    `request` is that head, and whatever was read after it. Raises `Malformed`, with nothing
+    answered, where the head is not a WebSocket handshake. The connection goes on reading unless it
+    was paused: then it waits for `resume_reading`.
     """
+    end = head.end_of_head(request)
+    if end is None:
+        raise Malformed("The request has no end.", hop=Hop.RELAY)
+    key = handshake_key(head.parse_request(request[:end]))
     ws = WebSocket(receiver)
     ws.subprotocol = subprotocol
     extra = {} if subprotocol is None else {"Sec-WebSocket-Protocol": subprotocol}
@@ -313,24 +435,45 @@ def accept(
         _log,
         True,
         HANDSHAKE_WITHIN,
-        True,
-        PING_AFTER,
-        PONG_WITHIN,
+        False,
+        0,
+        0,
         picows.WSAutoPingStrategy.PING_WHEN_IDLE,
-        True,
+        False,
         FRAME_LIMIT,
         None,
         READ_BUFFER,
     )
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
-    feed(protocol, request)
-    if ws._transport is None:
-        raise Malformed("The request is not a WebSocket handshake.", hop=Hop.RELAY)
+    # The library takes smaller heads than we do, and wants `Connection` to hold one token.
+    feed(protocol, _HANDSHAKE % key)
+    assert ws._transport is not None, "the handshake was checked above"
+    if len(request) > end:
+        # Ahead of anything that is read later, and after the caller knows its WebSocket.
+        asyncio.get_running_loop().call_soon(feed, protocol, request[end:])
     return ws
 
 
-def feed(protocol: Any, data: bytes | memoryview) -> None:
+_HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
+)
+
+
+def resume_reading(transport: Any) -> None:
+    """`transport.resume_reading()`, without its fault.
+
+    aiofastnet's TLS transport looks for bytes in the socket only: what it had read from there, but
+    not handed on when it was paused, would stay until the peer sends more.
+    """
+    retry = getattr(transport, "_retry_ssl_read", None)
+    if retry is not None:
+        asyncio.get_running_loop().call_soon(retry)
+    transport.resume_reading()
+
+
+def feed(protocol: Any, data: bytes | bytearray | memoryview) -> None:
     """Gives a protocol bytes that were read before it was there."""
     if not aiofastnet.aiofn_is_buffered_protocol(protocol):
         protocol.data_received(bytes(data))

@@ -4,15 +4,16 @@ Tokens never stand in an address that we make: they go into the `ServiceBusAutho
 They are accepted there from others.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote, unquote_plus, urlencode
 
 from towrope.wire.errors import Hop, Malformed, foreign
 
 PREFIX = "/$hc/"
 PATH_LIMIT = 512
+SEGMENT_LIMIT = 16
 RESERVED = "sb-hc-"
 
 
@@ -33,7 +34,7 @@ class Target:
     """The hybrid connection's name, and for `connect` what follows it; no slash at either end."""
     action: Action
     reserved: Mapping[str, str] = field(repr=False)
-    """The `sb-hc-*` parameters without that prefix (`id`, `token`, `statusCode`, …)."""
+    """The `sb-hc-*` parameters without that prefix, lower case (`id`, `token`, `statuscode`, …)."""
     query: str = ""
     """What was left of the query when those were taken out, as it came."""
 
@@ -45,11 +46,6 @@ def is_tunnel(target: str) -> bool:
 def parse(target: str) -> Target:
     """Reads a request target; raises `Malformed` where it is none of the protocol's."""
     raw_path, _, raw_query = target.partition("?")
-    path = unquote(raw_path.split("/", 2)[2]).strip("/")
-    if not path or len(path) > PATH_LIMIT or any(not c.isprintable() for c in path):
-        raise Malformed(
-            "The hybrid connection's name is missing, too long or unprintable.", hop=Hop.RELAY
-        )
     reserved: dict[str, str] = {}
     others: list[str] = []
     for part in raw_query.split("&") if raw_query else ():
@@ -59,17 +55,43 @@ def parse(target: str) -> Target:
             continue
         key = name.removeprefix(RESERVED)
         if key in reserved:
-            raise Malformed(f"'{foreign(name)}' is given twice.", hop=Hop.RELAY)
-        reserved[key] = dict(parse_qsl(part, keep_blank_values=True)).popitem()[1]
+            raise _malformed(f"'{foreign(name)}' is given twice.")
+        reserved[key] = unquote_plus(part.partition("=")[2])
+    return Target(
+        path=_path(raw_path.split("/", 2)[2]),
+        action=_action(reserved.get("action", "")),
+        reserved=reserved,
+        query="&".join(others),
+    )
+
+
+def _path(raw: str) -> str:
     try:
-        action = Action(reserved.get("action", "").lower())
+        path = unquote(raw, errors="strict").strip("/")
+    except UnicodeDecodeError:
+        raise _malformed("The hybrid connection's name is not UTF-8.") from None
+    segments = path.split("/")
+    if len(path) > PATH_LIMIT or len(segments) > SEGMENT_LIMIT:
+        raise _malformed("The hybrid connection's name is too long.")
+    if any(segment in ("", ".", "..") for segment in segments) or not path.isprintable():
+        raise _malformed("The hybrid connection's name is missing or not a plain path.")
+    return path
+
+
+def _action(text: str) -> Action:
+    try:
+        return Action(text.lower())
     except ValueError:
-        raise Malformed(
-            f"sb-hc-action '{foreign(reserved.get('action', ''))}' is unknown; expected one of"
-            f" {', '.join(Action)}.",
-            hop=Hop.RELAY,
+        raise _malformed(
+            f"sb-hc-action '{foreign(text)}' is unknown; expected one of {', '.join(Action)}."
         ) from None
-    return Target(path=path, action=action, reserved=reserved, query="&".join(others))
+
+
+def prefixes(path: str) -> Iterator[str]:
+    """`path` and its parents, longest first: what may be the hybrid connection's own name."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def build(
@@ -86,3 +108,7 @@ def build(
     ]
     end = f"&{query}" if query else ""
     return f"{base}{PREFIX}{quote(path, safe='/')}?{urlencode(list(pairs))}{end}"
+
+
+def _malformed(what: str) -> Malformed:
+    return Malformed(what, hop=Hop.RELAY)

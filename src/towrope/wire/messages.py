@@ -94,7 +94,7 @@ def _decode(decoder: "msgspec.json.Decoder[Any]", text: str | bytes) -> Any:
         raise Malformed(f"A control message is over {MESSAGE_LIMIT} bytes.", hop=Hop.RELAY)
     try:
         return decoder.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed(
             f"A control message is not valid: {foreign(str(error))}", hop=Hop.RELAY
         ) from None

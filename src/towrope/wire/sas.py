@@ -12,7 +12,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -84,98 +84,128 @@ def _sign(key: str, resource: str, expiry: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SasToken:
-    """A token's fields. `resource` is still encoded as received: that is what was signed."""
+    """A token's fields. `resource` and `expiry` are as received: that is what was signed."""
 
     resource: str
+    path: str
+    """The path of the audience, without slashes around it; empty for a whole namespace."""
     signature: str
-    expires_at: int
+    expiry: str
     rule: str
 
     @property
-    def path(self) -> str:
-        """The path of the audience, without slashes around it; empty for a whole namespace."""
-        return urlsplit(unquote_plus(self.resource)).path.strip("/")
+    def expires_at(self) -> int:
+        return int(self.expiry)
 
     def covers(self, path: str) -> bool:
         """Whether the audience is `path` itself or a parent of it."""
         mine, asked = self.path.lower(), path.strip("/").lower()
-        return mine == asked or asked.startswith(mine + "/")
+        return not mine or mine == asked or asked.startswith(mine + "/")
 
 
 def parse(text: str) -> SasToken:
     """Reads a token; raises `Unauthenticated` where it is not one."""
-    if len(text) > TOKEN_LIMIT or not text.startswith(SCHEME):
+    if len(text) > TOKEN_LIMIT:
+        raise _malformed("it is too long")
+    if not text.startswith(SCHEME):
         raise _malformed("it does not start with 'SharedAccessSignature '")
+    fields = _fields(text.removeprefix(SCHEME))
+    if not re.fullmatch(r"[0-9]{1,12}", fields["se"]):
+        raise _malformed("the expiry 'se' is not a number of seconds")
+    rule = unquote_plus(fields["skn"])
+    if not rule or len(rule) > KEY_NAME_LIMIT:
+        raise _malformed("the key name 'skn' is empty or too long")
+    # A '+' in base64 may have been left unencoded by the client.
+    signature = unquote_plus(fields["sig"].replace("+", "%2B"))
+    try:
+        base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        raise _malformed("the signature 'sig' is not base64") from None
+    return SasToken(
+        resource=fields["sr"],
+        path=_audience_path(fields["sr"]),
+        signature=signature,
+        expiry=fields["se"],
+        rule=rule,
+    )
+
+
+def _fields(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for pair in text.removeprefix(SCHEME).split("&"):
+    for pair in text.split("&"):
         name, equals, value = pair.partition("=")
         if not equals or name not in FIELDS or name in fields:
             raise _malformed(f"unexpected field '{foreign(name)[:16]}'")
         fields[name] = value
     if missing := sorted(FIELDS - fields.keys()):
         raise _malformed(f"no field '{missing[0]}'")
-    if not re.fullmatch(r"[0-9]{1,12}", fields["se"]):
-        raise _malformed("the expiry 'se' is not a number of seconds")
-    rule = unquote_plus(fields["skn"])
-    if not rule or len(rule) > KEY_NAME_LIMIT:
-        raise _malformed("the key name 'skn' is empty or too long")
-    if urlsplit(unquote_plus(fields["sr"])).scheme.lower() not in AUDIENCE_SCHEMES:
+    return fields
+
+
+def _audience_path(resource: str) -> str:
+    try:
+        parts = urlsplit(unquote_plus(resource, errors="strict"))
+        path = unquote(parts.path, errors="strict").strip("/")
+    except ValueError:
+        raise _malformed("the audience 'sr' is not a URI") from None
+    if parts.scheme.lower() not in AUDIENCE_SCHEMES:
         raise _malformed("the audience 'sr' is not a URI")
-    return SasToken(
-        resource=fields["sr"],
-        # A '+' in base64 may have been left unencoded by the client.
-        signature=unquote_plus(fields["sig"].replace("+", "%2B")),
-        expires_at=int(fields["se"]),
-        rule=rule,
-    )
+    return path
 
 
-def verify(text: str, *, master: bytes, path: str, right: Right, now: float) -> SasToken:
+def verify(
+    text: str, *, master: bytes, path: str, right: Right, now: float, target: str | None = None
+) -> SasToken:
     """The token, if it allows `right` on the hybrid connection `path` at `now`.
+
+    It must be signed with a key of that very hybrid connection, whose audience is `path` or a
+    parent of it, or of `target`, where a sender names more than the path. The key of a parent
+    counts for nothing: whoever may create a hybrid connection gains nothing below its name.
 
     Raises `Unauthenticated` (401: malformed, expired, not signed by us) or `Forbidden` (403: a good
     token, but for another path or another right).
     """
     token = parse(text)
-    try:
-        base64.b64decode(token.signature, validate=True)
-    except (binascii.Error, ValueError):
-        raise _malformed("the signature 'sig' is not base64") from None
-    signed_for = next(
-        (rights for rights in RIGHTS_SETS if _is_signed_by(token, master=master, rights=rights)),
-        None,
-    )
-    if signed_for is None:
-        raise Unauthenticated(
-            "The token's signature is not valid: its key does not belong to this hybrid"
-            " connection. Ask the control plane for a new one.",
-            hop=Hop.RELAY,
-        )
+    rights = signed_rights(token, master=master, path=path)
+    if rights is None:
+        raise not_signed(token, master=master)
     if token.expires_at <= now:
         raise Unauthenticated(
             f"The token expired {int(now - token.expires_at)} s ago. Ask for a new one, or"
             " check both clocks.",
             hop=Hop.RELAY,
         )
-    if not token.covers(path):
-        raise Forbidden("The token is for another hybrid connection.", hop=Hop.RELAY)
-    if right not in signed_for:
+    if not token.covers(target if target is not None else path):
+        raise _foreign_token()
+    if right not in rights:
         raise Forbidden(f"The token's rule has no '{right}' right.", hop=Hop.RELAY)
     return token
 
 
-def _is_signed_by(token: SasToken, *, master: bytes, rights: Rights) -> bool:
-    return any(
-        hmac.compare_digest(
-            _sign(
-                derive_key(master, path=token.path, rule=token.rule, rights=rights, slot=slot),
-                token.resource,
-                str(token.expires_at),
-            ).encode(),
-            token.signature.encode(),
-        )
-        for slot in Slot
+def signed_rights(token: SasToken, *, master: bytes, path: str) -> Rights | None:
+    """The rights of the rule of `path` whose key signed the token; None where none did."""
+    for rights in RIGHTS_SETS:
+        for slot in Slot:
+            key = derive_key(master, path=path, rule=token.rule, rights=rights, slot=slot)
+            expected = _sign(key, token.resource, token.expiry)
+            if hmac.compare_digest(expected.encode(), token.signature.encode()):
+                return rights
+    return None
+
+
+def not_signed(token: SasToken, *, master: bytes) -> Unauthenticated | Forbidden:
+    """Why a token that no key of the path in question signed is refused: foreign, or forged."""
+    if signed_rights(token, master=master, path=token.path) is not None:
+        return _foreign_token()
+    return Unauthenticated(
+        "The token's signature is not valid: its key does not belong to this hybrid connection."
+        " Ask the control plane for a new one.",
+        hop=Hop.RELAY,
     )
+
+
+def _foreign_token() -> Forbidden:
+    return Forbidden("The token is for another hybrid connection.", hop=Hop.RELAY)
 
 
 def _malformed(what: str) -> Unauthenticated:
