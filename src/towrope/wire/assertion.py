@@ -4,6 +4,7 @@ The subject is the cluster's resource id, the audience the server's address, so 
 of one cluster or for one server is worth nothing elsewhere.
 """
 
+import contextlib
 import secrets
 
 import msgspec
@@ -12,23 +13,31 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jwt import JWTClaimsRegistry
 
-from towrope.wire.errors import Hop, Unauthenticated
+from towrope.wire.errors import Hop, Malformed, Unauthenticated
 
 LIFETIME = 300.0
 CLOCK_TOLERANCE = 60
 ASSERTION_LIMIT = 8 * 1024
+CURVE = "P-256"
 ALGORITHMS = {ECKey: "ES256", RSAKey: "RS256"}
 
 Key = ECKey | RSAKey
 
 
 def load_key(pem: bytes | str) -> Key:
-    """A public or private key from PEM: RSA (the onboarding key) or ECDSA P-256 (the agent's)."""
-    text = pem.decode() if isinstance(pem, bytes) else pem
-    try:
-        return ECKey.import_key(text)
-    except (ValueError, JoseError):
-        return RSAKey.import_key(text)
+    """A public or private key from PEM: RSA (the onboarding key) or ECDSA P-256 (the agent's).
+
+    Raises `Malformed`.
+    """
+    for kind in (ECKey, RSAKey):
+        with contextlib.suppress(ValueError, TypeError, JoseError):
+            key = kind.import_key(pem)
+            if isinstance(key, RSAKey) or key.curve_name == CURVE:
+                return key
+    raise Malformed(
+        f"The key is not usable; expected an RSA or an ECDSA {CURVE} key, PEM, not encrypted.",
+        hop=Hop.AGENT,
+    )
 
 
 def mint(key: Key, *, subject: str, audience: str, now: float) -> str:
@@ -52,7 +61,7 @@ def subject_of(text: str) -> str:
     try:
         payload = jws.extract_compact(text.encode()).payload
         subject = msgspec.json.decode(payload).get("sub")
-    except (ValueError, AttributeError, JoseError):
+    except (ValueError, AttributeError, RecursionError, JoseError):
         raise _refused("it is not a signed token") from None
     if not isinstance(subject, str):
         raise _refused("it names no subject")
@@ -74,9 +83,10 @@ def verify(text: str, key: Key, *, subject: str, audience: str, now: float) -> N
             exp={"essential": True},
             iat={"essential": True},
         ).validate(token.claims)
-    except (ValueError, JoseError) as error:
+    except (ValueError, TypeError, RecursionError, JoseError) as error:
         raise _refused(type(error).__name__) from None
-    if token.claims["exp"] - token.claims["iat"] > LIFETIME:
+    # Written so that a NaN is refused too.
+    if not token.claims["exp"] - token.claims["iat"] <= LIFETIME:
         raise _refused("its lifetime is too long")
 
 
