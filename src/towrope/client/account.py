@@ -20,15 +20,19 @@ RENEW_BEFORE = 300.0
 """Seconds: a token that ends sooner is replaced before it is used."""
 
 
-class Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`authentication` of `/metadata/endpoints`."""
 
     tenant: Annotated[str, msgspec.Meta(min_length=1)]
     audiences: Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
-class _Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    authentication: Authentication
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What `/metadata/endpoints` says, as far as it is needed."""
+
+    resource_manager: str
+    """The server's public address."""
+    authentication: _Authentication
 
 
 class _TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +70,11 @@ def _no_server(given: str) -> Malformed:
     )
 
 
-def discover(rest: Rest) -> Authentication:
+def discover(rest: Rest) -> Metadata:
     """How to sign in to a server, as it says itself."""
     answer = rest.json("GET", "/metadata/endpoints", query={"api-version": METADATA_VERSION})
     try:
-        return msgspec.convert(answer, _Metadata).authentication
+        return msgspec.convert(answer, Metadata)
     except msgspec.ValidationError:
         raise Refused(
             f"{rest.server} does not say how to sign in, as a Towrope server does. Check the"

@@ -12,7 +12,7 @@ from lightkube.resources.core_v1 import Namespace
 
 from towrope.client.kubernetes import Target, absent_as_none
 from towrope.client.manifests import cluster_scoped
-from towrope.client.preflight import connected_as
+from towrope.client.preflight import connected_as, described
 from towrope.client.rest import Conflict
 from towrope.wire import names
 from towrope.wire.errors import Hop, NotFound, Refused, Unreachable, foreign
@@ -51,7 +51,7 @@ def check_cluster_side(client: Client, target: Target, *, resource_id: str) -> N
     if found.lower() != resource_id.lower():
         raise Conflict(
             f"The cluster of the context '{foreign(target.context)}' is connected as"
-            f" {foreign(found)}, and not as {resource_id}. Name the right cluster with"
+            f" {described(found)}, and not as {described(resource_id)}. Name the right cluster with"
             " --kube-config and --kube-context.",
             hop=Hop.APISERVER,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from towrope.client.account import discover, redeem
+from towrope.client.account import discover, normalize_server, redeem
 from towrope.client.profile import AccessToken, Account, Credential, Folder
 from towrope.client.rest import Rest, Untrusted
 from towrope.client.trust import (
@@ -108,13 +108,15 @@ def sign_in(
     rest = Rest(server, tls=tls)
     try:
         found = discover(rest)
-        tenant, audience = principal.tenant or found.tenant, found.audiences[0]
+        tenant = principal.tenant or found.authentication.tenant
+        audience = found.authentication.audiences[0]
         token = redeem(rest, tenant, audience, principal.client_id, principal.client_secret)
     finally:
         rest.close()
     accounts = [
         Account(
             server=server,
+            public_url=normalize_server(found.resource_manager),
             tenant_id=tenant,
             audience=audience,
             subscription_id=subscription.subscription_id,

@@ -146,7 +146,7 @@ def _installation(
 ) -> Installation:
     return Installation(
         resource_id=str(resource["id"]),
-        server=api.server,
+        server=api.account.public_url,
         server_ca=authority,
         onboarding_key=key.private,
         onboarding_id=key.public[-KEY_ID_LENGTH:],

@@ -1,5 +1,6 @@
 """What must hold before a cluster is connected; nothing is changed here."""
 
+import re
 from dataclasses import dataclass
 
 from lightkube.core.client import Client
@@ -16,6 +17,13 @@ from towrope.client.kubernetes import absent_as_none
 from towrope.client.rest import Conflict
 from towrope.wire import names
 from towrope.wire.errors import Forbidden, Hop, Refused, foreign
+
+
+RESOURCE_ID = re.compile(
+    rf"/subscriptions/[0-9a-f-]+/resourceGroups/(?P<group>[^/]+)/providers/{names.CLUSTER_TYPE}"
+    r"/(?P<name>[^/]+)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +54,8 @@ def check(client: Client, *, resource_id: str) -> Facts:
     found = connected_as(client)
     if found is not None and found.lower() != resource_id.lower():
         raise Conflict(
-            f"The cluster is connected already, as {foreign(found)}, and not as {resource_id}."
-            " Delete that one first with 'towrope connectedk8s delete'.",
+            f"The cluster is connected already, as {described(found)}, and not as"
+            f" {described(resource_id)}. Delete that one first with 'towrope connectedk8s delete'.",
             hop=Hop.APISERVER,
         )
     return Facts(
@@ -55,6 +63,14 @@ def check(client: Client, *, resource_id: str) -> Facts:
         infrastructure=infrastructure_of(nodes),
         connected_as=found,
     )
+
+
+def described(resource_id: str) -> str:
+    """A connected cluster's resource id, for people."""
+    match = RESOURCE_ID.fullmatch(resource_id)
+    if match is None:
+        return foreign(resource_id)
+    return f"'{match['name']}' of the resource group '{match['group']}'"
 
 
 def connected_as(client: Client) -> str | None:

@@ -30,6 +30,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     server: str
     """`https://host[:port]`, no slash at the end."""
+    public_url: str
+    """The address that the server gives itself, which agents are to use."""
     tenant_id: str
     audience: str
     subscription_id: str

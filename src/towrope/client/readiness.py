@@ -83,7 +83,7 @@ def _of_pods(client: Client, pods: Sequence[PodModel]) -> str:
     assert newest.metadata.name is not None
     state = _pod_state(newest)
     lines = _last_lines(client, newest.metadata.name)
-    said = f" Its last lines: {' | '.join(lines)}." if lines else ""
+    said = f" Its last lines: {' | '.join(lines)}" if lines else ""
     return f"its pod {newest.metadata.name} is {state}.{said}"
 
 

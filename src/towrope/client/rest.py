@@ -195,7 +195,10 @@ class Rest:
             )
         kind = {403: Forbidden, 404: NotFound, 409: Conflict}.get(status, Refused)
         if not said:
+            kind = NotFound if kind is NotFound else Refused
             return kind(self._strange(response), hop=_HOP)
+        if status == HTTPStatus.NOT_FOUND:
+            said += " Check the name, or look with 'list' for those that are there."
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return kind(f"The server {self.server} failed: HTTP {status}{said}", hop=_HOP)
         return kind(said.removeprefix(": "), hop=_HOP)

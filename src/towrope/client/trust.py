@@ -24,11 +24,11 @@ def context_for(server: str, folder: Folder) -> ssl.SSLContext:
     return ssl.create_default_context() if pem is None else pinned_context(pem)
 
 
-def pinned_context(pem: bytes) -> ssl.SSLContext:
+def pinned_context(pem: bytes, what: str = "what is pinned for the server") -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata=pem.decode("ascii"))
     except (ssl.SSLError, ValueError):
-        raise _no_certificate("what is pinned for the server") from None
+        raise _no_certificate(what) from None
 
 
 def read_authority(path: Path) -> bytes:
@@ -39,7 +39,7 @@ def read_authority(path: Path) -> bytes:
         raise TowropeError(
             f"Cannot read the --ca-file {path}: {error.strerror}.", hop=Hop.CLIENT
         ) from None
-    pinned_context(pem)
+    pinned_context(pem, f"the --ca-file {path}")
     return pem
 
 
