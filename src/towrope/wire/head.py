@@ -16,11 +16,9 @@ FIELD_LIMIT = 256
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
-_FIELD = re.compile(
-    rb"("
-    + _TOKEN
-    + rb"):[ \t]*([\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|)[ \t]*"
-)
+_FIELD_NAME = re.compile(_TOKEN)
+_FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 
 Field = tuple[bytes, bytes]
 
@@ -81,14 +79,21 @@ def _encode_fields(fields: Fields) -> bytes:
     return b"".join([b"%b: %b\r\n" % item for item in fields.items]) + b"\r\n"
 
 
-def end_of_head(buffer: bytes | bytearray, *, limit: int = HEAD_LIMIT) -> int | None:
+def end_of_head(
+    buffer: bytes | bytearray, *, limit: int = HEAD_LIMIT, start: int = 0
+) -> int | None:
     """The offset after the blank line that ends the head, or None while it has not come.
 
-    Raises `Malformed` once the head cannot end within `limit`.
+    Raises `Malformed` once the head cannot end within `limit`, and on a bare CR or LF, which would
+    end a line for a laxer parser. What came before `start` was looked at in an earlier call.
     """
-    end = buffer.find(b"\r\n\r\n", 0, limit)
-    if end >= 0:
-        return end + 4
+    start = max(0, start - 3)
+    found = buffer.find(b"\r\n\r\n", start, limit)
+    end = found + 4 if found >= 0 else len(buffer)
+    if _BARE.search(buffer, start, min(end, limit)) is not None:
+        raise _malformed("a bare CR or LF")
+    if found >= 0:
+        return end
     if len(buffer) >= limit:
         raise _malformed(f"the head is over {limit} bytes")
     return None
@@ -101,7 +106,8 @@ def parse_request(head: bytes) -> RequestHead:
     if match is None:
         raise _malformed(f"no request line: '{foreign(first)}'")
     parsed = RequestHead(match[1], match[2], fields, int(match[3]))
-    if parsed.minor == 1 and len(fields.all(b"host")) != 1:
+    hosts = len(fields.all(b"host"))
+    if hosts > 1 or (hosts == 0 and parsed.minor == 1):
         raise _malformed("there must be exactly one Host field")
     return parsed
 
@@ -115,20 +121,26 @@ def parse_response(head: bytes) -> ResponseHead:
     return ResponseHead(int(match[2]), fields, match[3] or b"", int(match[1]))
 
 
+def parse_fields(lines: bytes) -> Fields:
+    """Reads fields with CRLF between them, as in a head or in trailers. Raises `Malformed`."""
+    parts = lines.split(b"\r\n")
+    if len(parts) > FIELD_LIMIT:
+        raise _malformed(f"over {FIELD_LIMIT} fields")
+    return Fields(tuple([_field(line) for line in parts]))
+
+
 def _split(head: bytes) -> tuple[bytes, Fields]:
     assert head.endswith(b"\r\n\r\n"), "a head ends with a blank line"
-    first, *lines = head[:-4].split(b"\r\n")
-    if len(lines) > FIELD_LIMIT:
-        raise _malformed(f"over {FIELD_LIMIT} fields")
-    return first, Fields(tuple(_field(line) for line in lines))
+    first, newline, lines = head[:-4].partition(b"\r\n")
+    return first, parse_fields(lines) if newline else Fields()
 
 
 def _field(line: bytes) -> Field:
-    # One expression refuses bare CR and LF, NUL, obs-fold, and space before the colon.
-    match = _FIELD.fullmatch(line)
-    if match is None:
+    # These refuse bare CR and LF, NUL, obs-fold, and space before the colon; each is linear.
+    name, colon, value = line.partition(b":")
+    if not colon or not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
         raise _malformed(f"not a field: '{foreign(line[:64])}'")
-    return match[1], match[2]
+    return name, value.strip(b" \t")
 
 
 def _malformed(what: str) -> Malformed:
