@@ -1,4 +1,8 @@
-"""Joins two asyncio transports: the bytes of each go to the other, at the pace of the slower."""
+"""Joins two asyncio transports: the bytes of each go to the other, at the pace of the slower.
+
+The end of one ends the other, and never in better order than it ended itself: what was cut on one
+side is cut on the other, so that nobody takes a part for the whole.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -15,43 +19,61 @@ class Splice(asyncio.Protocol):
         self.received = 0
         """Bytes that came from this half's transport."""
         self.ended: Ended | None = None
-        self._lost = False
+        self._has_ended = False
+        """Its transport's bytes came to an orderly end, or were no longer wanted."""
+        self._is_lost = False
 
     def data_received(self, data: bytes) -> None:
-        assert self.other is not None
         self.received += len(data)
-        self.other.transport.write(data)
+        other = self._other.transport
+        if not other.is_closing():
+            other.write(data)
 
     def eof_received(self) -> bool:
-        assert self.other is not None
-        if self.other.transport.can_write_eof():
-            self.other.transport.write_eof()
-            return True
-        self.other.transport.close()
-        return False
+        self._has_ended = True
+        other = self._other
+        if other._has_ended or not (_can_half_close(self) and _can_half_close(other)):
+            self._close()
+            other._close()
+            return False
+        other.transport.write_eof()
+        return True
 
     def pause_writing(self) -> None:
-        if self.other is not None and not self.other._lost:
-            self.other.transport.pause_reading()
+        if not self._other.transport.is_closing():
+            self._other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.other is not None and not self.other._lost:
-            self.other.transport.resume_reading()
+        if not self._other.transport.is_closing():
+            self._other.transport.resume_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._lost = True
-        other = self.other
-        assert other is not None
-        if not other._lost:
-            if exc is None:
-                other.transport.close()
-            else:
-                # Never a clean end after a broken one: the far side would take it for the whole.
-                other.transport.abort()
-        if self.ended is not None:
-            self.ended(exc)
-            self.ended = None
-            other.ended = None
+        self._is_lost = True
+        other = self._other
+        # TLS tells a connection cut without close_notify by `None`, but with no end before it.
+        if exc is None and self._has_ended:
+            other._close()
+        elif not other._is_lost:
+            other.transport.abort()
+        self._tell(exc)
+
+    def _close(self) -> None:
+        self._has_ended = True
+        self.transport.close()
+
+    def _tell(self, exc: BaseException | None) -> None:
+        ended, self.ended, self._other.ended = self.ended, None, None
+        if ended is not None:
+            ended(exc)
+
+    @property
+    def _other(self) -> "Splice":
+        assert self.other is not None, "made by join()"
+        return self.other
+
+
+def _can_half_close(half: Splice) -> bool:
+    return half.transport.can_write_eof()
 
 
 def join(
@@ -66,5 +88,13 @@ def join(
     first.ended = second.ended = ended
     for half in (first, second):
         half.transport.set_protocol(half)
+    if left.is_closing() or right.is_closing():
+        # The loss of that one was, or will be, told to the protocol that it had.
+        left.abort()
+        right.abort()
+        gone = ConnectionAbortedError("the connection was closed already")
+        asyncio.get_running_loop().call_soon(first._tell, gone)
+        return first, second
+    for half in (first, second):
         half.transport.resume_reading()
     return first, second

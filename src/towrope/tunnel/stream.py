@@ -7,16 +7,31 @@ a WebSocket that closes before `eof` has cut the stream, and the protocol's `con
 """
 
 import asyncio
+import ssl
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from towrope.tunnel.websocket import Closing, Kind, Receiver, WebSocket, feed
+from towrope.tunnel.arrivals import Arrivals
+from towrope.tunnel.websocket import (
+    HANDSHAKE_WITHIN,
+    Closing,
+    Kind,
+    Receiver,
+    WebSocket,
+    dial,
+    feed,
+)
 from towrope.wire import messages
 from towrope.wire.errors import Cut, Hop, Malformed, foreign
 
 WRITE_LIMIT = 256 * 1024
 """The largest frame sent; well under what a relay takes."""
+LINGER_FOR = 5.0
+"""Seconds in which the far end can end its half, once we have closed."""
+CLOSE_WITHIN = 60.0
+ABORT_WITHIN = 1.0
+"""A peer that does not read must not keep the memory of what it was sent."""
 
 
 class StreamTransport(asyncio.Transport, Receiver):
@@ -30,7 +45,7 @@ class StreamTransport(asyncio.Transport, Receiver):
         self._ws = ws
         self._hop = hop
         self._is_v1 = ws.subprotocol == messages.SUBPROTOCOL
-        self._protocol: asyncio.BaseProtocol | None = None
+        self._protocol: Any = None
         self._held: deque[bytes] = deque()
         self._paused = False
         self._in_text = False
@@ -41,7 +56,9 @@ class StreamTransport(asyncio.Transport, Receiver):
         self._eof_received = False
         self._eof_told = False
         self._closing = False
+        self._is_closed_by_us = False
         self._failure: Exception | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._closed: Closing | None = None
         ws.receiver = self
         if ws.is_closed:
@@ -51,23 +68,21 @@ class StreamTransport(asyncio.Transport, Receiver):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
-        asyncio.get_running_loop().call_soon(self._drain)
+        self._drain_soon()
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         assert self._protocol is not None, "no protocol yet"
-        return self._protocol
+        protocol: asyncio.BaseProtocol = self._protocol
+        return protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self._eof_sent, "write after write_eof"
         if self._closing or not data:
             return
-        if len(data) <= WRITE_LIMIT:
-            self._ws.send_binary(data)
-        else:
-            view = memoryview(data).cast("B")
-            for start in range(0, len(view), WRITE_LIMIT):
-                self._ws.send_binary(view[start : start + WRITE_LIMIT])
-        self._sent += len(data)
+        assert not self._eof_sent, "write after write_eof"
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), WRITE_LIMIT):
+            self._ws.send_binary(view[start : start + WRITE_LIMIT])
+        self._sent += len(view)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -82,50 +97,84 @@ class StreamTransport(asyncio.Transport, Receiver):
         if self._is_v1:
             eof = messages.StreamMessage(eof=messages.Eof(offset=self._sent))
             self._ws.send_text(messages.encode(eof))
-        if self._eof_received:
+        if self._eof_told:
             self._finish()
 
     def is_closing(self) -> bool:
         return self._closing
 
     def close(self) -> None:
-        """Ends the stream in order: what was written arrives, and then its end."""
-        if not self._closing:
-            self.write_eof()
+        """Ends the stream in order: what was written arrives, and then its end.
+
+        What still comes is dropped. The WebSocket stays until the far end has ended its half too:
+        closed under what is on its way here, it would be reset, and what we wrote lost.
+        """
+        if self._is_closed_by_us:
+            return
+        self.write_eof()
+        self._give_up_reading()
+        if self._closed is None and (self._eof_received or not self._is_v1):
             self._finish()
+        elif self._closed is None:
+            self._set_deadline(LINGER_FOR, self._finish)
+            self._ws.resume_reading()
 
     def abort(self) -> None:
         """Gives the stream up; the far end learns that it is not whole."""
         self._abort("the other end gave up")
 
-    def _force_close(self, _exc: BaseException | None) -> None:  # what TLS transports call
-        self.abort()
+    def _force_close(self, exc: BaseException | None) -> None:
+        # What a TLS transport above calls at its end: without an error once its own close_notify
+        # has been written, or where TLS itself tells the far end that the stream was cut.
+        if exc is None:
+            self.close()
+        else:
+            self.abort()
 
     def _abort(self, reason: str) -> None:
-        if self._closing:
+        if self._failure is not None:
             return
-        self._closing = True
+        self._failure = Cut(f"The stream was cut: {reason}.", hop=self._hop)
+        self._give_up_reading()
+        if self._closed is not None:
+            return
         if self._is_v1:
             reset = messages.StreamMessage(reset=messages.Reset(reason=reason))
             self._ws.send_text(messages.encode(reset))
         self._ws.close(1011, reason)
-        # A peer that does not read must not keep the memory of what it was sent.
-        asyncio.get_running_loop().call_later(1.0, self._ws.abort)
+        self._set_deadline(ABORT_WITHIN, self._ws.abort)
+
+    def _give_up_reading(self) -> None:
+        self._closing = self._is_closed_by_us = True
+        self._held.clear()
+        if self._closed is not None:
+            self._drain_soon()
 
     def _finish(self) -> None:
         self._closing = True
         self._ws.close()
+        self._set_deadline(CLOSE_WITHIN, self._ws.abort)
+
+    def _set_deadline(self, seconds: float, action: Callable[[], None]) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(seconds, action)
 
     def is_reading(self) -> bool:
         return not self._paused and not self._closing
 
     def pause_reading(self) -> None:
-        self._paused = True
-        self._ws.pause_reading()
+        if not self._closing:
+            self._paused = True
+            self._ws.pause_reading()
 
     def resume_reading(self) -> None:
         self._paused = False
-        self._drain()
+        if self._held or self._eof_received or self._closed is not None:
+            # Never from within the protocol's own call: it is not done with what came before.
+            self._drain_soon()
+        else:
+            self._ws.resume_reading()
 
     def get_write_buffer_size(self) -> int:
         return self._ws.write_buffer_size()
@@ -145,49 +194,63 @@ class StreamTransport(asyncio.Transport, Receiver):
             return
         self._in_text = False
         self._received += len(payload)
-        if self._protocol is None or self._paused or self._held:
+        if self._eof_received:
+            self._fail(Malformed("The stream had bytes after its end.", hop=self._hop))
+        elif self._closing:
+            pass
+        elif self._protocol is None or self._paused or self._held:
             self._held.append(bytes(payload))
         else:
             feed(self._protocol, payload)
 
     def _text_received(self, payload: memoryview, *, whole: bool) -> None:
         self._text += payload
+        if len(self._text) > messages.MESSAGE_LIMIT:
+            self._text.clear()
+            self._fail(Malformed("A control message of the stream is too long.", hop=self._hop))
+        if not whole:
+            return
+        text = bytes(self._text)
+        self._text.clear()
+        if not self._is_v1 or self._failure is not None:
+            return
         try:
-            if len(self._text) > messages.MESSAGE_LIMIT:
-                raise Malformed("A control message of the stream is too long.", hop=self._hop)
-            if not whole or not self._is_v1:
-                return
-            message = messages.decode_stream(bytes(self._text))
+            self._message_received(messages.decode_stream(text))
         except Malformed as error:
             self._fail(error)
-            return
-        finally:
-            if whole:
-                self._text.clear()
-        if message.reset is not None:
-            self._fail(
-                Cut(f"The stream was reset: {foreign(message.reset.reason)}.", hop=self._hop)
-            )
-        elif message.eof is not None and not self._eof_received:
-            self._eof(message.eof.offset)
 
-    def _eof(self, offset: int) -> None:
+    def _message_received(self, message: messages.StreamMessage) -> None:
+        if message.reset is not None:
+            reason = foreign(message.reset.reason)
+            self._fail(Cut(f"The stream was reset: {reason}.", hop=self._hop))
+        elif message.eof is not None and not self._eof_received:
+            self._end_received(message.eof.offset)
+
+    def _end_received(self, offset: int) -> None:
         if offset != self._received:
-            self._fail(
-                Cut(f"The stream lost bytes: {offset} sent, {self._received} came.", hop=self._hop)
-            )
+            lost = f"The stream lost bytes: {offset} sent, {self._received} came."
+            self._fail(Cut(lost, hop=self._hop))
             return
         self._eof_received = True
-        self._drain()
+        if self._closing:
+            self._finish()
+        else:
+            self._drain_soon()
 
     def _fail(self, error: Exception) -> None:
-        self._failure = error
         self._abort("the stream failed")
+        self._failure = error
 
     def closed(self, closing: Closing) -> None:
+        if self._closed is not None and self._closed.code != 1006:
+            return
         self._closed = closing
         self._closing = True
-        asyncio.get_running_loop().call_soon(self._drain)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if not self._is_v1 and closing.is_normal:
+            self._eof_received = True
+        self._drain_soon()
 
     def pause_writing(self) -> None:
         if self._protocol is not None:
@@ -197,35 +260,67 @@ class StreamTransport(asyncio.Transport, Receiver):
         if self._protocol is not None:
             self._protocol.resume_writing()
 
+    # What waits for the protocol, in order: bytes, their end, the end of all.
+
+    def _drain_soon(self) -> None:
+        asyncio.get_running_loop().call_soon(self._drain)
+
     def _drain(self) -> None:
-        """Delivers what waits for the protocol, in order: bytes, their end, the end of all."""
         if self._protocol is None:
             return
-        while self._held and (not self._paused or self._closed):
+        is_whole = self._eof_received and self._failure is None
+        if self._closed is not None and not is_whole:
+            self._held.clear()
+        while self._held and not self._paused:
             feed(self._protocol, self._held.popleft())
-        if self._held:
+        is_told = self._eof_told or self._is_closed_by_us
+        if self._held or (self._paused and is_whole and not is_told):
             return
-        if self._eof_received and not self._paused and not self._eof_told:
-            self._eof_told = True
-            keeps_open = (
-                self._protocol.eof_received() if hasattr(self._protocol, "eof_received") else None
-            )
-            if self._eof_sent or not keeps_open:
-                self.close()
+        if is_whole and not is_told:
+            self._tell_end()
         if self._closed is not None:
-            self._lose()
+            self._lose(self._closed)
         elif not self._paused:
             self._ws.resume_reading()
 
-    def _lose(self) -> None:
-        assert self._closed is not None
+    def _tell_end(self) -> None:
+        self._eof_told = True
+        # A TLS protocol is no asyncio.Protocol, but has the method.
+        keeps_open = self._protocol.eof_received()
+        if self._eof_sent or not keeps_open:
+            self.close()
+
+    def _lose(self, closing: Closing) -> None:
         protocol, self._protocol = self._protocol, None
-        assert protocol is not None
-        whole = self._eof_received if self._is_v1 else self._closed.is_normal
         failure = self._failure
-        if failure is None and not whole:
-            failure = Cut(
-                f"The stream was cut: {self._closed.reason or f'closed with {self._closed.code}'}.",
-                hop=self._hop,
-            )
+        if failure is None and not self._eof_received and not self._is_closed_by_us:
+            reason = closing.reason or f"closed with {closing.code}"
+            failure = Cut(f"The stream was cut: {reason}.", hop=self._hop)
         protocol.connection_lost(failure)
+
+
+async def dial_stream(
+    url: str,
+    *,
+    hop: Hop,
+    headers: Mapping[str, str],
+    subprotocol: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    proxy: str | None = None,
+    within: float = HANDSHAKE_WITHIN,
+) -> StreamTransport:
+    """Opens a WebSocket as `websocket.dial` does, as a stream that misses none of its frames."""
+    arrivals = Arrivals()
+    ws = await dial(
+        url,
+        arrivals,
+        hop=hop,
+        headers=headers,
+        subprotocol=subprotocol,
+        tls=tls,
+        proxy=proxy,
+        within=within,
+    )
+    stream = StreamTransport(ws, hop=hop)
+    arrivals.hand_over(ws, stream)
+    return stream
