@@ -12,7 +12,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -214,4 +214,4 @@ def _malformed(what: str) -> Unauthenticated:
 
 def audience(host: str, path: str) -> str:
     """The audience that clients of Azure Relay use: always `http`, no slash at the end."""
-    return f"http://{host}/{quote_plus(path, safe='/$')}"
+    return f"http://{host}/{quote(path, safe='/$')}"
