@@ -1,0 +1,157 @@
+"""`towrope agent`: keeps a way out of the cluster open, and answers what comes back through it.
+
+Nothing dials in. It stops in order on SIGTERM and Ctrl-C.
+"""
+
+import asyncio
+import contextlib
+import datetime
+import signal
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+from towrope.agent import apiserver
+from towrope.agent.apiserver import Apiserver
+from towrope.agent.cluster import ClusterApi, Settings
+from towrope.agent.enrolment import Enrolment
+from towrope.agent.inner_tls import InnerTls
+from towrope.agent.listening import Listening
+from towrope.agent.server_api import ServerApi
+from towrope.agent.streams import Streams
+from towrope.agent.tickets import Tickets
+from towrope.agent.upstream import Upstreams
+from towrope.ops import logs, tasks
+from towrope.wire import names
+from towrope.wire.errors import Hop, NotFound, Refused, TowropeError
+
+_log = structlog.get_logger()
+
+
+@click.command("agent")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The cluster's kubeconfig. By default the pod's service account, or $KUBECONFIG.",
+)
+@click.option("--context", help="The context to use of the kubeconfig.")
+@click.option("--namespace", default=names.NAMESPACE, show_default=True, help="The agent's own.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+def command(kubeconfig: Path | None, context: str | None, namespace: str, verbose: bool) -> None:
+    """Run the agent of a connected cluster."""
+    logs.configure(verbose=verbose)
+    try:
+        found = apiserver.find(kubeconfig=kubeconfig, context=context)
+        asyncio.run(run(found, namespace=namespace))
+    except TowropeError as error:
+        click.echo(f"Error: {error.message}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def run(found: Apiserver, *, namespace: str) -> None:
+    """Runs the agent until it is told to stop. Raises what makes that impossible from the start."""
+    asyncio.get_running_loop().set_exception_handler(_loop_failure)
+    stopping = _stop_signals()
+    async with contextlib.AsyncExitStack() as undo:
+        cluster = ClusterApi(found.own_access, namespace=namespace)
+        undo.push_async_callback(cluster.close)
+        settings = await _settings(cluster, namespace)
+        trust = _server_trust(settings)
+        identity = await cluster.identity(
+            settings.resource_id, now=datetime.datetime.now(datetime.UTC)
+        )
+        server = ServerApi(settings.server, settings.resource_id, tls=trust)
+        undo.push_async_callback(server.close)
+        enrolment = Enrolment(cluster, server, identity)
+        configuration = await _unless_stopped(enrolment.enrol(), stopping)
+        if configuration is None:
+            return
+        upstreams = Upstreams(found.address)
+        undo.push_async_callback(upstreams.close)
+        inner_tls = InnerTls(identity.authority, configuration.tls_server_name)
+        streams = Streams(inner_tls, upstreams)
+        undo.push_async_callback(streams.stop)
+        listening = Listening(Tickets(enrolment.listen), streams, tls=trust)
+        listening.start()
+        undo.push_async_callback(listening.stop)
+        heartbeat = tasks.spawn(enrolment.keep_reporting(), name="heartbeat")
+        undo.push_async_callback(tasks.cancel, heartbeat)
+        await _announce(listening, settings, stopping)
+        await stopping.wait()
+        _log.info("stopping")
+
+
+async def _settings(cluster: ClusterApi, namespace: str) -> Settings:
+    try:
+        return await cluster.settings()
+    except NotFound:
+        raise Refused(
+            f"This cluster is not connected: there is no ConfigMap '{names.AGENT_NAME}' in"
+            f" namespace '{namespace}'. Run 'towrope connectedk8s connect' first.",
+            hop=Hop.AGENT,
+        ) from None
+
+
+def _server_trust(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if settings.server_ca:
+        try:
+            context.load_verify_locations(cadata=settings.server_ca)
+        except (ssl.SSLError, ValueError):
+            raise Refused(
+                f"'{names.CONFIG_SERVER_CA}' in the ConfigMap '{names.AGENT_NAME}' is not a"
+                " certificate in PEM. Connect the cluster again: 'towrope connectedk8s connect'.",
+                hop=Hop.AGENT,
+            ) from None
+    return context
+
+
+async def _announce(listening: Listening, settings: Settings, stopping: asyncio.Event) -> None:
+    if await _unless_stopped(listening.is_up.wait(), stopping):
+        click.echo(f"Towrope agent is connected to {settings.server}.")
+        sys.stdout.flush()
+
+
+async def _unless_stopped(work: Any, stopping: asyncio.Event) -> Any:
+    """What `work` returns; None where the agent is told to stop before."""
+    task = tasks.spawn(work, name="start")
+    stop = tasks.spawn(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        await tasks.cancel(task, stop)
+
+
+def _stop_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stopping.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
+    return stopping
+
+
+def _loop_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # A peer that hangs up in the middle of something is its business, not a failure of ours; the
+    # TLS library reports it with an exception's class, which the standard handler cannot print.
+    error = context.get("exception")
+    is_peer = isinstance(error, OSError | type)
+    level = _log.debug if is_peer else _log.error
+    level(
+        "event loop",
+        message=context.get("message"),
+        exc_info=error if isinstance(error, BaseException) and not is_peer else None,
+    )
+
+
+if __name__ == "__main__":
+    command()
