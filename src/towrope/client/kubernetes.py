@@ -148,8 +148,10 @@ def _client(target: Target) -> Client:
         )
     except KeyError as error:
         raise _broken(target.path, f"{foreign(str(error))} is missing") from error
-    except (ConfigError, msgspec.ValidationError, ValueError, OSError) as error:
-        # Certificates and keys that are missing or damaged are among these.
+    except OSError as error:
+        why = f"a certificate or key of it cannot be used ({error.strerror or error})"
+        raise _broken(target.path, foreign(why)) from error
+    except (ConfigError, msgspec.ValidationError, ValueError) as error:
         raise _broken(target.path, foreign(str(error)).rstrip(".")) from error
 
 

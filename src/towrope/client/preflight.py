@@ -18,7 +18,6 @@ from towrope.client.rest import Conflict
 from towrope.wire import names
 from towrope.wire.errors import Forbidden, Hop, Refused, foreign
 
-
 RESOURCE_ID = re.compile(
     rf"/subscriptions/[0-9a-f-]+/resourceGroups/(?P<group>[^/]+)/providers/{names.CLUSTER_TYPE}"
     r"/(?P<name>[^/]+)",

@@ -6,7 +6,7 @@ import click
 
 from towrope.client.account import AccessTokens
 from towrope.client.cli.command import command
-from towrope.client.cli.context import account_from_context
+from towrope.client.cli.context import SUBSCRIPTION, account_from_context
 from towrope.client.profile import Account, Folder
 from towrope.client.rest import Json
 from towrope.client.trust import context_for
@@ -50,13 +50,13 @@ def list_all() -> list[Json]:
 
 
 @command("set", example="towrope account set -s 0b1f6471-1bf0-4dda-aec3-cb9272f09590")
-@click.option(
-    "-s", "-n", "--subscription", "--name", required=True, help="Its subscription, by name or id."
-)
-def set_default(subscription: str) -> None:
-    """Choose the account to use."""
+def set_default() -> None:
+    """Choose the account to use, by its --subscription."""
+    if not click.get_current_context().meta.get(SUBSCRIPTION):
+        raise click.UsageError(
+            "Name the account's --subscription; 'towrope account list' shows it."
+        )
     folder = Folder()
-    click.get_current_context().meta["towrope.subscription"] = subscription
     account = account_from_context(folder)
     folder.save_profile(folder.load_profile().with_default(account))
 

@@ -46,10 +46,15 @@ class Command(click.Command):
         from towrope.ops import logs
 
         logs.configure(verbose=ctx.meta.get(_DEBUG, False))
-        result = super().invoke(ctx)
+        self._show(ctx, super().invoke(ctx))
+
+    def _show(self, ctx: click.Context, result: Any) -> None:
         query = ctx.meta.get(_QUERY)
         columns = None if query else self.columns
-        shown = query(result) if query and result is not None else result
+        try:
+            shown = query(result) if query and result is not None else result
+        except ValueError as error:
+            raise click.UsageError(f"The --query does not fit the result: {error}", ctx) from None
         text = render(shown, Format(ctx.meta[_OUTPUT]), columns)
         if text:
             click.echo(text)
@@ -81,7 +86,7 @@ def _global_options() -> list[click.Option]:
             help="What of the result is printed.",
         ),
         click.Option(
-            ["--subscription"],
+            ["-s", "--subscription"],
             metavar="NAME_OR_ID",
             expose_value=False,
             is_eager=True,

@@ -14,7 +14,6 @@
 No traceback, unless `--debug` asks for one.
 """
 
-import errno
 import os
 import sys
 import traceback
@@ -25,6 +24,7 @@ from typing import Any
 
 import click
 
+from towrope.client.cli.lazy import OutputClosed
 from towrope.wire.errors import Forbidden, Hop, Malformed, TowropeError, Unreachable
 
 DEBUG = "--debug"
@@ -79,7 +79,7 @@ def run(command: Callable[[], Any], arguments: Sequence[str]) -> int:
 def _ended_by(error: Exception, *, debug: bool) -> int:
     if isinstance(error, click.Abort):
         return ExitCode.INTERRUPTED
-    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+    if isinstance(error, OutputClosed | BrokenPipeError):
         _discard_output()
         return ExitCode.BROKEN_PIPE
     if debug:

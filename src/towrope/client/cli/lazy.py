@@ -37,6 +37,10 @@ class Lazy:
         return command
 
 
+class OutputClosed(Exception):
+    """Nobody reads the output any more."""
+
+
 class LazyGroup(click.Group):
     """A group of `Lazy` commands and of further groups, listed as given."""
 
@@ -46,6 +50,13 @@ class LazyGroup(click.Group):
         attributes.setdefault("context_settings", HELP_NAMES)
         super().__init__(name, **attributes)
         self._members = commands
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click would end the process here, with an exit code of its own.
+            raise OutputClosed from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._members)
