@@ -4,6 +4,7 @@ The secret goes to the server that the user named and verified, never to an addr
 answer named. Where secrets are kept is `profile`'s business.
 """
 
+import re
 import ssl
 import time
 from typing import Annotated
@@ -16,6 +17,8 @@ from towrope.client.rest import Json, Rest
 from towrope.wire.errors import Hop, Malformed, Refused, Unauthenticated, foreign
 
 METADATA_VERSION = "2022-09-01"
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
+"""A DNS name or an IPv4 address, or an IPv6 address."""
 RENEW_BEFORE = 300.0
 """Seconds: a token that ends sooner is replaced before it is used."""
 
@@ -43,8 +46,8 @@ class _TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
 def normalize_server(text: str) -> str:
     """`https://host[:port]`, from what a user wrote; raises `Malformed` for anything else."""
     given = text.strip()
-    parts = urlsplit(given if "://" in given else f"https://{given}")
     try:
+        parts = urlsplit(given if "://" in given else f"https://{given}")
         port = parts.port
     except ValueError:
         raise _no_server(given) from None
@@ -55,8 +58,10 @@ def normalize_server(text: str) -> str:
             hop=Hop.CLIENT,
         )
     plain = not (parts.query or parts.fragment or parts.username or parts.path.strip("/"))
-    if not parts.hostname or not plain or not parts.netloc.isascii():
+    # The parser drops line ends, so what it was given is looked at as well.
+    if not plain or not given.isprintable() or not HOST.fullmatch(parts.hostname or ""):
         raise _no_server(given)
+    assert parts.hostname is not None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"https://{host}" + (f":{port}" if port not in (None, 443) else "")
 

@@ -185,7 +185,7 @@ class Rest:
         said = _sentence(response)
         if status in TRANSIENT:
             message = f"The server {self.server} is busy or not ready: HTTP {status}{said}"
-            after = _retry_after(response)
+            after = retry_after(response)
             return _Transient(message, after=after) if again else Unreachable(message, hop=_HOP)
         if status == HTTPStatus.UNAUTHORIZED:
             return Unauthenticated(
@@ -223,7 +223,8 @@ def _wait_before_retry(error: Exception) -> bool | float:
     return True if error.after is None else error.after
 
 
-def _retry_after(response: httpx2.Response) -> float | None:
+def retry_after(response: httpx2.Response) -> float | None:
+    """Seconds that the server asks to wait; dates are not obeyed, for clocks differ."""
     value = response.headers.get("retry-after", "")
     return min(float(value), LONGEST_WAIT) if value.isascii() and value.isdigit() else None
 
