@@ -28,6 +28,8 @@ from towrope.ops.files import write_private
 from towrope.wire.errors import Hop, Malformed, TowropeError, foreign
 
 EXTENSION = "towrope-proxy"
+CLOCK_STEP = 60.0
+"""Seconds by which the start of a process may seem to move when the clock is set."""
 FILE_LIMIT = 16 * 1024 * 1024
 SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 """Each list of a kubeconfig, and the member of its items that holds the thing itself."""
@@ -119,16 +121,16 @@ class Kubeconfig:
         self.path = path
         self._replaced: dict[str, Item | None] = {}
         """By section, what was there under the entry's names."""
-        self._replaced_by: int | None = None
-        """The process of the proxy that had put it there, if one had."""
+        self._replaced_note: Item | None = None
+        """The note of the proxy that had put it there, if one had."""
 
     def merge(self, entry: Entry) -> None:
         """Puts `entry` in and makes it the current context. Raises `TowropeError`."""
         with self._changing() as document:
             old = _find(document, "contexts", entry.context)
             note = _note(old)
-            is_stale = note is not None and not _is_alive(note.get("pid"))
-            self._replaced_by = note.get("pid") if note else None
+            is_stale = note is not None and not _is_alive(note)
+            self._replaced_note = deepcopy(note)
             current = document.get("current-context") or None
             previous = (
                 note.get("previous-context") if note and current == entry.context else current
@@ -137,7 +139,7 @@ class Kubeconfig:
                 found = _find(document, section, item["name"])
                 self._replaced[section] = None if is_stale else deepcopy(found)
                 if section == "contexts":
-                    _annotate(item, {"pid": os.getpid(), "previous-context": previous})
+                    _annotate(item, previous)
                 _put(document, section, item)
             document["current-context"] = entry.context
 
@@ -147,13 +149,16 @@ class Kubeconfig:
             note = _note(_find(document, "contexts", entry.context))
             if note is None or note.get("pid") != os.getpid():
                 return
-            puts_back = self._replaced_by is None or _is_alive(self._replaced_by)
+            yields = self._replaced_note is not None and _is_alive(self._replaced_note)
+            puts_back = yields or self._replaced_note is None
             for section, name in _names(entry).items():
                 before = self._replaced.get(section) if puts_back else None
                 if before is None:
                     _take_out(document, section, name)
                 else:
                     _put(document, section, before)
+            if yields:  # to another proxy for this cluster, whose context it is again
+                return
             previous = note.get("previous-context")
             if document.get("current-context") == entry.context:
                 document["current-context"] = previous or ""
@@ -161,14 +166,17 @@ class Kubeconfig:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Document]:
-        """The file's content; what was changed in it is written when the block ends well."""
+        """The file's content, written when the block ends well and has changed it."""
         try:
             with locked(self.path):
                 raw = self._read()
                 form = _Format.of(raw)
                 document = _load(raw, form, self.path)
+                before = _dump(document, form) if raw else None
                 yield document
-                write_private(self.path, _dump(document, form))
+                after = _dump(document, form)
+                if after != before:
+                    write_private(self.path, after)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise TowropeError(
@@ -318,7 +326,9 @@ def _take_out(document: Document, section: str, name: str) -> None:
             del items[at]
 
 
-def _annotate(context: Item, note: dict[str, Any]) -> None:
+def _annotate(context: Item, previous: str | None) -> None:
+    started = int(psutil.Process().create_time())
+    note = {"pid": os.getpid(), "started": started, "previous-context": previous}
     context["context"]["extensions"] = [
         CommentedMap({"extension": CommentedMap(note), "name": EXTENSION})
     ]
@@ -344,5 +354,12 @@ def _bridge(document: Document, *, gone: str, previous: Any) -> None:
             note["previous-context"] = previous
 
 
-def _is_alive(pid: Any) -> bool:
-    return isinstance(pid, int) and pid > 0 and psutil.pid_exists(pid)
+def _is_alive(note: Item) -> bool:
+    """Whether the proxy that made this note still runs; another process may have its number."""
+    pid, started = note.get("pid"), note.get("started")
+    if not isinstance(pid, int) or not isinstance(started, int) or pid <= 0:
+        return False
+    try:
+        return abs(psutil.Process(pid).create_time() - started) < CLOCK_STEP
+    except psutil.Error:
+        return False
