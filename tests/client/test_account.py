@@ -42,6 +42,7 @@ def test_addresses(given: str, server: str) -> None:
         "https://a.example?x=y",
         "https://a.example#x",
         "https://user:pass@a.example",
+        "https://:pass@a.example",
         "https://a.example:x",
         "https://a.example:99999",
         "https://ä.example",

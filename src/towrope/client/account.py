@@ -57,7 +57,7 @@ def normalize_server(text: str) -> str:
             f" '{foreign(parts.scheme)}://'.",
             hop=Hop.CLIENT,
         )
-    plain = not (parts.query or parts.fragment or parts.username or parts.path.strip("/"))
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc or parts.path.strip("/"))
     # The parser drops line ends, so what it was given is looked at as well.
     if not plain or not given.isprintable() or not HOST.fullmatch(parts.hostname or ""):
         raise _no_server(given)
