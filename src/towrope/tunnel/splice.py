@@ -50,8 +50,10 @@ class Splice(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._is_lost = True
         other = self._other
-        # TLS tells a connection cut without close_notify by `None`, but with no end before it.
-        if exc is None and self._has_ended:
+        if exc is None and not self._has_ended:
+            # How TLS tells a connection that was cut without close_notify.
+            exc = ConnectionAbortedError("the connection ended without saying so")
+        if exc is None:
             other._close()
         elif not other._is_lost:
             other.transport.abort()

@@ -293,7 +293,9 @@ class StreamTransport(asyncio.Transport, Receiver):
     def _lose(self, closing: Closing) -> None:
         protocol, self._protocol = self._protocol, None
         failure = self._failure
-        if failure is None and not self._eof_received and not self._is_closed_by_us:
+        # Having all does not mean that the far end has.
+        is_whole = self._eof_received and (self._eof_sent or closing.is_normal)
+        if failure is None and not is_whole and not self._is_closed_by_us:
             reason = closing.reason or f"closed with {closing.code}"
             failure = Cut(f"The stream was cut: {reason}.", hop=self._hop)
         protocol.connection_lost(failure)
