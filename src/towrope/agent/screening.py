@@ -98,7 +98,7 @@ def answer(head: ResponseHead, framing: Framing, *, closes: bool) -> ResponseHea
     """The head to send to the client for the apiserver's `head`."""
     kept = _end_to_end(head.fields, _options(head.fields), ())
     made = framing.fields()
-    if framing.kind is body.Kind.NONE and head.status > 204:
+    if framing.kind is body.Kind.NONE and head.status >= 200 and head.status != 204:
         # In answer to HEAD, and with 304, it tells the length that the body would have had.
         made = tuple((b"Content-Length", value) for value in head.fields.all(b"content-length"))
     if head.status == 101:
