@@ -1,4 +1,4 @@
-"""Message bodies: what is accepted h11 reads the same, byte by byte as whole; the rest is refused."""
+"""Message bodies: what is accepted h11 reads the same, byte by byte as whole; the rest refused."""
 
 import h11
 import pytest
