@@ -74,6 +74,24 @@ async def test_a_joiner_takes_the_port_over_when_the_owner_ends(
             assert await who_answers(world, port, "two") == "two"
 
 
+async def test_a_stream_that_is_cut_is_a_reset_through_a_joiner_too(
+    world: World, started: Started
+) -> None:
+    async with started("one"):
+        port = port_of(world.folder)
+        async with started("two", port=port):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=world.tls(), server_hostname="two.clusters.test"
+            )
+            assert await reader.readline() == b"two\n"
+            world.relay.cut()
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
 async def test_two_proxies_for_one_cluster_both_serve_it(world: World, started: Started) -> None:
     async with started("one"):
         port = port_of(world.folder)

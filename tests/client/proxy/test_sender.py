@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from base64 import b64encode
 from collections.abc import AsyncIterator
 
 import pytest
@@ -154,3 +155,31 @@ async def test_a_short_lived_credential_is_not_renewed_all_the_time(relay: Small
         credential(relay, "c", expires_at=500), unavailable, tls=None, clock=lambda: 1000.0
     )
     assert ahead._renew_at(1.0) > 1000
+
+
+async def test_an_http_proxy_is_gone_through_with_its_credentials(
+    relay: SmallRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[bytes] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while part := await reader.read(65536):
+                writer.write(part)
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        there_reader, there = await asyncio.open_connection("127.0.0.1", relay.port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pump(reader, there), pump(there_reader, writer))
+
+    async with await asyncio.start_server(connect, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setattr(
+            senders, "http_proxy_for", lambda _: f"http://user:word@127.0.0.1:{port}"
+        )
+        await ended(await Sender(credential(relay, "c"), unavailable, tls=None).dial())
+    assert heads[0].startswith(f"CONNECT 127.0.0.1:{relay.port} ".encode())
+    assert b64encode(b"user:word") in heads[0]
+    assert b"good" not in heads[0]

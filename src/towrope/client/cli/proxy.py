@@ -19,7 +19,8 @@ from towrope.client.proxy.port import DEFAULT_PORT
 from towrope.client.proxy.session import Voice, Wish, run
 from towrope.wire.errors import Hop, NotFound, TowropeError, foreign
 
-TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
+TOKEN = re.compile(r"[!#-&(-~]+")
+"""What an HTTP field carries unquoted; wider than RFC 6750 §2.1, as some distributions' tokens."""
 TOKEN_LIMIT = 64 * 1024
 CONNECTED = "Connected"
 
@@ -151,7 +152,7 @@ def check_token(text: str) -> str:
         raise click.UsageError("The token is empty. Check the command that should print it.")
     if len(token) > TOKEN_LIMIT or not TOKEN.fullmatch(token):
         raise click.UsageError(
-            "The token is malformed: expected one word of letters, digits and '-._~+/='. Check that"
+            "The token is malformed: expected one word of printable ASCII without quotes. Check that"
             " it was copied whole, and alone."
         )
     if _is_encoded_twice(token):

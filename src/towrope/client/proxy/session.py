@@ -113,12 +113,12 @@ async def _offered(entry: Entry, wish: Wish, voice: Voice, port: int) -> AsyncIt
             voice.warn(f"The context '{entry.context}' stays in the kubeconfig: {error}")
 
 
-def _once(say: Say) -> Say:
+def _once(say: Say, *, clock: Callable[[], float] = time.monotonic) -> Say:
     """Says a thing that repeats itself once a minute."""
     said: dict[str, float] = {}
 
     def say_once(text: str) -> None:
-        now = time.monotonic()
+        now = clock()
         for old in [known for known, at in said.items() if now - at > REPEAT_AFTER]:
             del said[old]
         if text not in said:
