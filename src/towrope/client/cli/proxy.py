@@ -152,8 +152,8 @@ def check_token(text: str) -> str:
         raise click.UsageError("The token is empty. Check the command that should print it.")
     if len(token) > TOKEN_LIMIT or not TOKEN.fullmatch(token):
         raise click.UsageError(
-            "The token is malformed: expected one word of printable ASCII without quotes. Check that"
-            " it was copied whole, and alone."
+            "The token is malformed: expected one word of printable ASCII, without quotes. Check"
+            " that it was copied whole, and alone."
         )
     if _is_encoded_twice(token):
         raise click.UsageError(
