@@ -164,8 +164,8 @@ class StreamTransport(asyncio.Transport, Receiver):
         return not self._paused and not self._closing
 
     def pause_reading(self) -> None:
+        self._paused = True
         if not self._closing:
-            self._paused = True
             self._ws.pause_reading()
 
     def resume_reading(self) -> None:
@@ -175,6 +175,12 @@ class StreamTransport(asyncio.Transport, Receiver):
             self._drain_soon()
         else:
             self._ws.resume_reading()
+
+    def unread(self, data: bytes) -> None:
+        """Puts back what the protocol took, for the next one. Reading must be paused."""
+        assert self._paused, "what is put back would be delivered at once"
+        if data and not self._is_closed_by_us:
+            self._held.appendleft(data)
 
     def get_write_buffer_size(self) -> int:
         return self._ws.write_buffer_size()
