@@ -336,6 +336,8 @@ async def dial(  # noqa: PLR0913 - a dial has that many facts
                 proxy=proxy,
                 use_aiofastnet=True,
             )
+        if ws._transport is None:  # what the library does when the connection ends early
+            raise ConnectionResetError("it hung up before it answered")
     except BaseException as error:
         listener.abandon()
         if isinstance(error, Exception) and (known := _explained(error, hop, host, within)):
