@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.cluster", "tests.fixtures.relay"]
+pytest_plugins = ["tests.fixtures.cluster", "tests.fixtures.installation", "tests.fixtures.relay"]
 
 
 @pytest.fixture(scope="session")
