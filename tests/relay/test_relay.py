@@ -1,58 +1,386 @@
-"""A relay node as its peers see it: listeners, senders, and those that may not be either."""
+"""A relay node as its peers see it: accept addresses, rejections, standbys, presence, the end."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import Awaitable, Callable
+
+import pytest
+import structlog
 
 from tests.fixtures.ends import End, read_all, write_all
 from tests.fixtures.relay import RunningRelay
-from towrope.tunnel import websocket
+from tests.relay.conversation import accept, accept_at, join, listening
+from towrope.ops import tasks
 from towrope.tunnel.websocket import WebSocket
+from towrope.wire import messages, rendezvous
 from towrope.wire.address import Action
-from towrope.wire.errors import Hop
+from towrope.wire.errors import Forbidden, NotFound, Refused, TowropeError, Unreachable
+from towrope.wire.sas import Right
+
+V1 = messages.SUBPROTOCOL
 
 
-@asynccontextmanager
-async def listening(
-    relay: RunningRelay, path: str = "alpha"
-) -> AsyncIterator[tuple[End, WebSocket]]:
-    """A listener's control channel."""
-    end = End()
-    ws = await relay.dial(path, Action.LISTEN, end)
-    yield end, ws
-    ws.close()
-    await end.end()
-
-
-async def accept(
-    relay: RunningRelay, control: End, *, subprotocol: str | None = None
-) -> tuple[End, WebSocket]:
-    """Accepts the next sender."""
-    offer = await control.accept_message()
-    end = End()
-    ws = await websocket.dial(
-        offer.address, end, hop=Hop.RELAY, headers={}, subprotocol=subprotocol, tls=relay.tls
-    )
-    return end, ws
-
-
-async def test_a_sender_and_a_listener_are_joined(relay: RunningRelay) -> None:
-    data = os.urandom(3_000_000)
-    async with listening(relay) as (control, _):
+async def test_accept_addresses_that_are_not_good(relay: RunningRelay) -> None:
+    async with listening(relay) as (control, _), listening(relay, "beta"):
         sender = End()
         async with asyncio.TaskGroup() as group:
             dialling = group.create_task(relay.dial("alpha", Action.CONNECT, sender))
-            accepting = group.create_task(accept(relay, control))
-        (listener, listener_ws), sender_ws = accepting.result(), dialling.result()
+            offer = await control.accept_message()
+            place = offer.address
+            for guess in (
+                re.sub(r"sb-hc-id=[^&]*", "sb-hc-id=guess", place),
+                re.sub(r"&sb-hc-id=[^&]*", "", place),
+                re.sub(r"sb-hc-id=[^&]*", f"sb-hc-id={offer.id}", place),
+                place.replace("/alpha?", "/beta?"),
+                place.replace("/alpha?", "/alpha/more?"),
+            ):
+                assert guess != place
+                with pytest.raises(Forbidden, match="unknown, used or too old"):
+                    await accept_at(relay, guess)
+            assert not dialling.done()
+            listener, _ = await accept_at(relay, place)
+        with pytest.raises(Forbidden, match="unknown, used or too old"):
+            await accept_at(relay, place)
+        dialling.result().close()
+        await listener.end()
+        await sender.end()
+
+
+async def test_ids_of_accept_addresses_are_long_and_differ(relay: RunningRelay) -> None:
+    async with listening(relay) as (control, _):
+        ids = set()
+        for _ in range(5):
+            dialling = tasks.spawn(relay.dial("alpha", Action.CONNECT, End()), name="sender")
+            place = (await control.accept_message()).address
+            ids.update(re.findall(r"sb-hc-id=([\w-]{32})$", place))
+            await tasks.cancel(dialling)
+        assert len(ids) == 5
+
+
+async def test_a_sender_that_nobody_accepts_is_told(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendezvous, "ACCEPT_WITHIN", 0.1)
+    async with listening(relay) as (control, _):
+        with pytest.raises(Unreachable, match="did not accept in time"):
+            await relay.dial("alpha", Action.CONNECT, End())
+        place = (await control.accept_message()).address
+        with pytest.raises(Forbidden, match="too old"):
+            await accept_at(relay, place)
+
+
+async def test_a_sender_may_be_rejected(relay: RunningRelay) -> None:
+    async with listening(relay) as (control, _):
+
+        async def reject() -> None:
+            place = (await control.accept_message()).address
+            for wrong in ("200", "99999", "x", "-400", "٤٠٠"):
+                with pytest.raises(Refused, match="must be a number"):
+                    await accept_at(relay, f"{place}&sb-hc-statusCode={wrong}")
+            with pytest.raises(Refused, match="The sender was rejected"):
+                text = "not%20today%0d%0aX:%20y"
+                await accept_at(
+                    relay, f"{place}&sb-hc-statusCode=409&sb-hc-statusDescription={text}"
+                )
+
         async with asyncio.TaskGroup() as group:
-            group.create_task(write_all(sender, sender_ws, data))
-            group.create_task(write_all(listener, listener_ws, data[::-1]))
-            upwards = group.create_task(read_all(listener, len(data)))
-            downwards = group.create_task(read_all(sender, len(data)))
-        assert upwards.result() == data
-        assert downwards.result() == data[::-1]
-        listener_ws.close(1000, "done")
-        closing = await sender.end()
-        assert (closing.code, closing.reason) == (1000, "done")
-        assert (await listener.end()).is_normal
+            group.create_task(reject())
+            with pytest.raises(Refused, match=r"^not today..X: y TrackingId:") as caught:
+                await relay.dial("alpha", Action.CONNECT, End())
+        assert caught.type is Refused
+
+
+async def test_what_a_listener_learns_of_a_sender(relay: RunningRelay) -> None:
+    async with listening(relay) as (control, _):
+        private = {"Authorization": "Bearer x", "Cookie": "session=x", "Proxy-Authorization": "x"}
+        async with asyncio.TaskGroup() as group:
+            dialling = group.create_task(
+                relay.dial(
+                    "alpha",
+                    Action.CONNECT,
+                    sender := End(),
+                    headers=private | {"X-Mine": "y"},
+                    subprotocol="a, b",
+                )
+            )
+            offer = await control.accept_message()
+            listener, ws = await accept_at(relay, offer.address, subprotocol="b")
+        names = {name.lower(): value for name, value in offer.connect_headers.items()}
+        assert names["x-mine"] == "y"
+        assert names["host"] == relay.host
+        assert names["sec-websocket-protocol"] == "a, b"
+        assert len(names["sec-websocket-key"]) == 24
+        assert not names.keys() & {"servicebusauthorization", "authorization", "cookie"}
+        assert "proxy-authorization" not in names
+        assert "sig=" not in offer.address + str(names)
+        assert offer.remote_endpoint.address == "127.0.0.1"
+        assert ws.subprotocol == dialling.result().subprotocol == "b"
+        ws.close()
+        await sender.end()
+        await listener.end()
+
+
+@pytest.mark.parametrize(("offered", "chosen"), [(None, None), ("a", None), ("a", "z")])
+async def test_a_subprotocol_that_both_do_not_want_is_none(
+    relay: RunningRelay, offered: str | None, chosen: str | None
+) -> None:
+    async with listening(relay) as (control, _):
+        sender = End()
+        async with asyncio.TaskGroup() as group:
+            dialling = group.create_task(
+                relay.dial("alpha", Action.CONNECT, sender, subprotocol=offered)
+            )
+            listener, ws = await accept(relay, control, subprotocol=chosen)
+        assert ws.subprotocol is None
+        assert dialling.result().subprotocol is None
+        ws.close()
+        await sender.end()
+        await listener.end()
+
+
+async def test_headers_of_a_sender_are_bounded(relay: RunningRelay) -> None:
+    async with listening(relay):
+        with pytest.raises(Refused, match="headers are over"):
+            await relay.dial("alpha", Action.CONNECT, End(), headers={"X": "x" * 33_000})
+
+
+async def test_listeners_of_a_path_are_bounded_and_counted(relay: RunningRelay) -> None:
+    ends = [End() for _ in range(rendezvous.LISTENER_LIMIT)]
+    sockets = [await relay.dial("alpha", Action.LISTEN, end) for end in ends]
+    with pytest.raises(Refused, match="as many listeners"):
+        await relay.dial("Alpha", Action.LISTEN, End())
+    sockets.pop().close()
+    await ends.pop().end()
+    await relay.presence_is("alpha", rendezvous.LISTENER_LIMIT - 1)
+    for ws, end in zip(sockets, ends, strict=True):
+        ws.close()
+        await end.end()
+    await relay.presence_is("alpha", 0)
+    assert [count for _, count in relay.presence] == [*range(1, 26), *range(24, -1, -1)]
+
+
+async def test_senders_are_spread_over_listeners(relay: RunningRelay) -> None:
+    seen = {"first": 0, "second": 0}
+
+    async def reject_all(control: End, name: str) -> None:
+        while True:
+            place = (await control.accept_message()).address
+            seen[name] += 1
+            await outcome(accept_at(relay, f"{place}&sb-hc-statusCode=400"))
+
+    async with listening(relay) as (first, _), listening(relay) as (second, _):
+        rejecting = [
+            tasks.spawn(reject_all(first, "first"), name="first"),
+            tasks.spawn(reject_all(second, "second"), name="second"),
+        ]
+        for _ in range(25):
+            assert isinstance(await outcome(relay.dial("alpha", Action.CONNECT, End())), Refused)
+        await tasks.cancel(*rejecting)
+    assert sum(seen.values()) == 25
+    assert min(seen.values()) > 0
+
+
+# Standbys.
+
+
+async def standby(relay: RunningRelay, path: str = "alpha") -> tuple[End, WebSocket]:
+    end = End()
+    ws = await relay.dial(path, Action.STANDBY, end, subprotocol=V1)
+    assert ws.subprotocol == V1
+    return end, ws
+
+
+async def test_a_sender_is_joined_to_a_standby_at_once(relay: RunningRelay) -> None:
+    waiting, waiting_ws = await standby(relay)
+    sender = End()
+    ws = await relay.dial("alpha", Action.CONNECT, sender, subprotocol=V1)
+    assert ws.subprotocol == V1
+    ws.send_binary(b"first")
+    accepted = await waiting.accept_message()
+    assert accepted.address == ""
+    assert accepted.remote_endpoint.address == "127.0.0.1"
+    assert "ServiceBusAuthorization" not in accepted.connect_headers
+    assert await waiting.receive() == b"first"
+    waiting_ws.send_binary(b"second")
+    assert await sender.receive() == b"second"
+    waiting_ws.close()
+    assert (await sender.end()).is_normal
+    await waiting.end()
+    with pytest.raises(NotFound, match="no listeners"):
+        await relay.dial("alpha", Action.CONNECT, End(), subprotocol=V1)
+
+
+async def test_others_do_not_get_a_standby(relay: RunningRelay) -> None:
+    waiting, waiting_ws = await standby(relay)
+    async with listening(relay) as (control, _):
+        await (await join(relay, control)).finish()
+    with pytest.raises(NotFound, match="no listeners"):
+        await relay.dial("beta", Action.CONNECT, End(), subprotocol=V1)
+    assert waiting.messages.empty()
+    waiting_ws.close()
+    await waiting.end()
+
+
+async def test_a_standby_that_is_leaving_is_passed_over(relay: RunningRelay) -> None:
+    leaving, leaving_ws = await standby(relay)
+    staying, staying_ws = await standby(relay)
+    leaving_ws.close()
+    sender = End()
+    ws = await relay.dial("alpha", Action.CONNECT, sender, subprotocol=V1)
+    ws.send_binary(b"x")
+    await staying.accept_message()
+    assert await staying.receive() == b"x"
+    assert (await leaving.end()).is_normal
+    staying_ws.close()
+    await staying.end()
+    await sender.end()
+
+
+async def test_a_standby_must_speak_the_protocol(relay: RunningRelay) -> None:
+    with pytest.raises(Refused, match=r"A standby speaks 'towrope\.v1'"):
+        await relay.dial("alpha", Action.STANDBY, End())
+
+
+async def test_a_standby_says_nothing_first(relay: RunningRelay) -> None:
+    waiting, ws = await standby(relay)
+    ws.send_binary(b"too early")
+    assert (await waiting.end()).code == 1002
+
+
+async def test_standbys_of_a_path_are_bounded(relay: RunningRelay) -> None:
+    relay.relay._rendezvous.standbys._limit = 2
+    first, second = await standby(relay), await standby(relay)
+    with pytest.raises(Refused, match="as many standbys"):
+        await standby(relay)
+    for end, ws in (first, second):
+        ws.close()
+        await end.end()
+
+
+# Tokens that end, and hybrid connections that do.
+
+
+async def test_a_listener_lives_as_long_as_its_token(relay: RunningRelay) -> None:
+    token = relay.mint("alpha", Right.LISTEN, expires_in=2.0)
+    async with listening(relay, token=token) as (control, _):
+        closing = await control.end()
+        assert (closing.code, closing.reason) == (1008, "The token expired.")
+
+
+async def test_a_renewed_token_lets_it_live_on(relay: RunningRelay) -> None:
+    token = relay.mint("alpha", Right.LISTEN, expires_in=2.0)
+    async with listening(relay, token=token) as (control, ws):
+        ws.send_text(renewal(relay.mint("alpha", Right.LISTEN)))
+        await asyncio.sleep(2.2)
+        assert not control.closing.done()
+        await (await join(relay, control)).finish()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda relay: relay.mint("beta", Right.LISTEN),
+        lambda relay: relay.mint("alpha", Right.SEND),
+        lambda relay: relay.mint("alpha", Right.LISTEN, expires_in=-1),
+        lambda relay: "garbage",
+    ],
+    ids=["foreign", "wrong right", "expired", "malformed"],
+)
+async def test_a_bad_renewal_ends_a_listener(
+    relay: RunningRelay, make: Callable[[RunningRelay], str]
+) -> None:
+    async with listening(relay) as (control, ws):
+        ws.send_text(renewal(make(relay)))
+        assert (await control.end()).code == 1008
+    await relay.presence_is("alpha", 0)
+
+
+def renewal(token: str) -> str:
+    message = messages.ControlMessage(renew_token=messages.RenewToken(token=token))
+    return messages.encode(message)
+
+
+@pytest.mark.parametrize("text", ["{", '{"renewToken": 1}', "x" * 70_000])
+async def test_a_malformed_message_ends_a_listener(relay: RunningRelay, text: str) -> None:
+    async with listening(relay) as (control, ws):
+        ws.send_text(text)
+        assert (await control.end()).code == 1002
+
+
+async def test_messages_that_we_do_not_know_are_ignored(relay: RunningRelay) -> None:
+    async with listening(relay) as (control, ws):
+        ws.send_text('{"response": {"requestId": "x"}}')
+        ws.send_binary(b"its body")
+        ws.send_text("{}")
+        await (await join(relay, control)).finish()
+
+
+async def test_a_deleted_hybrid_connection_ends_with_1001(relay: RunningRelay) -> None:
+    waiting, _ = await standby(relay)
+    async with listening(relay) as (control, _), listening(relay, "beta") as (other, _):
+        joined = await join(relay, control)
+        async with asyncio.TaskGroup() as group:
+            dialling = group.create_task(outcome(relay.dial("alpha", Action.CONNECT, End())))
+            await control.accept_message()
+            relay.paths.discard("alpha")
+            relay.relay.forget("Alpha")
+        assert isinstance(dialling.result(), NotFound)
+        for end in (control, waiting, joined.listener, joined.sender):
+            assert (await end.end()).code == 1001
+        assert not other.closing.done()
+
+
+async def outcome(dialling: Awaitable[object]) -> TowropeError | None:
+    try:
+        await dialling
+    except TowropeError as error:
+        return error
+    return None
+
+
+async def test_a_relay_that_stops_lets_what_was_sent_arrive(relay: RunningRelay) -> None:
+    data = os.urandom(2_000_000)
+    waiting, _ = await standby(relay)
+    async with listening(relay) as (control, _):
+        joined = await join(relay, control)
+        async with asyncio.TaskGroup() as group:
+            dialling = group.create_task(outcome(relay.dial("alpha", Action.CONNECT, End())))
+            await control.accept_message()
+            await write_all(joined.sender, joined.sender_ws, data)
+            assert await read_all(joined.listener, len(data)) == data
+            await relay.relay.close()
+        error = dialling.result()
+        assert isinstance(error, Unreachable)
+        assert "stopping" in str(error)
+        for end in (control, waiting, joined.listener, joined.sender):
+            closing = await end.end()
+            assert (closing.code, closing.reason) == (1001, "The relay is stopping.")
+    with pytest.raises(Unreachable):
+        await relay.dial("alpha", Action.LISTEN, End())
+    await relay.presence_is("alpha", 0)
+
+
+# Logs.
+
+
+async def test_a_stream_is_logged_twice_and_a_refusal_once(relay: RunningRelay) -> None:
+    with structlog.testing.capture_logs() as logs:
+        with pytest.raises(NotFound):
+            await relay.dial("alpha", Action.CONNECT, End())
+        async with listening(relay) as (control, _):
+            joined = await join(relay, control)
+            joined.sender_ws.send_binary(b"12345")
+            await joined.listener.receive()
+            joined.listener_ws.send_binary(b"123")
+            await joined.sender.receive()
+            await joined.finish()
+    refused, started, ended = logs
+    assert (refused["event"], refused["status"]) == ("tunnel request refused", 404)
+    assert (refused["path"], refused["action"]) == ("alpha", "connect")
+    assert (started["event"], ended["event"]) == ("stream started", "stream ended")
+    assert started["stream"] == ended["stream"]
+    assert (started["by"], ended["ended_by"], ended["code"]) == ("accept", "sender", 1000)
+    assert (ended["bytes_to_listener"], ended["bytes_to_sender"]) == (5, 3)
+    assert "Shared" not in str(logs)
+    assert "sig=" not in str(logs)

@@ -18,6 +18,7 @@ import trustme
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from tests.fixtures.ends import End, read_all, write_all
 from towrope.tunnel import heartbeat, websocket
@@ -576,7 +577,7 @@ async def test_a_foreign_peer_that_reads_slowly_is_not_taken_for_dead(house: Hou
 async def test_the_websockets_library_as_client(house: House) -> None:
     house.subprotocol = "chosen"
     async with connect(
-        house.url, ssl=house.client_tls, compression=None, subprotocols=["chosen"], max_size=None
+        house.url, ssl=house.client_tls, compression=None, subprotocols=[Subprotocol("chosen")], max_size=None
     ) as peer:
         end, ws = await house.guest()
         assert peer.subprotocol == "chosen"
