@@ -22,6 +22,7 @@ CREDENTIAL = {
     },
     "kubeconfigs": [{"name": "k", "value": base64.b64encode(b"kind: Config").decode()}],
 }
+ONE, TWO, THREE = ({"name": name} for name in ("one", "two", "three"))
 
 
 @pytest.fixture
@@ -50,21 +51,21 @@ def test_names_that_would_climb_are_refused(name: str, api: Api, scripted: Scrip
 def test_pages_are_followed(api: Api, scripted: Scripted) -> None:
     scripted.answers = [
         Answer(
-            body={"value": [1, 2], "nextLink": f"{scripted.url}/next?api-version=1&$skip=a%20b"}
+            body={"value": [ONE, TWO], "nextLink": f"{scripted.url}/next?api-version=1&$skip=a%20b"}
         ),
-        Answer(body={"value": [3]}),
+        Answer(body={"value": [THREE]}),
     ]
-    assert api.list_resource_groups() == [1, 2, 3]
+    assert api.list_resource_groups() == [ONE, TWO, THREE]
     assert scripted.asked[1].path == "/next?api-version=1&%24skip=a+b"
 
 
 def test_next_page_is_asked_of_the_same_server(api: Api, scripted: Scripted) -> None:
     """A link to another host would hand it the token."""
     scripted.answers = [
-        Answer(body={"value": [1], "nextLink": "https://evil.example/next?a=b"}),
-        Answer(body={"value": [2]}),
+        Answer(body={"value": [ONE], "nextLink": "https://evil.example/next?a=b"}),
+        Answer(body={"value": [TWO]}),
     ]
-    assert api.list_clusters() == [1, 2]
+    assert api.list_clusters() == [ONE, TWO]
     assert scripted.asked[1].path == "/next?a=b"
 
 

@@ -81,13 +81,14 @@ def _of_pods(client: Client, pods: Sequence[PodModel]) -> str:
     newest = max(pods, key=lambda pod: str(pod.metadata and pod.metadata.creationTimestamp))
     assert newest.metadata is not None
     assert newest.metadata.name is not None
-    state = _pod_state(newest)
+    state = pod_state(newest)
     lines = _last_lines(client, newest.metadata.name)
     said = f" Its last lines: {' | '.join(lines)}" if lines else ""
     return f"its pod {newest.metadata.name} is {state}.{said}"
 
 
-def _pod_state(pod: PodModel) -> str:
+def pod_state(pod: PodModel) -> str:
+    """Its phase, and why it is no further."""
     status = pod.status
     reasons = [*_unscheduled(pod), *_waiting((status and status.containerStatuses) or [])]
     phase = (status and status.phase) or "unknown"
