@@ -9,22 +9,26 @@ import click
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Gives a function that says what is done next."""
+    """Gives a function that says what is done next; the step before is done then."""
     if not sys.stderr.isatty():
         yield lambda step: click.echo(f"{step} …", err=True)
         return
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False, markup=False)
-    done: list[str] = []
-    with console.status("") as status:
+    status = console.status("")
+    steps: list[str] = []
 
-        def tell(step: str) -> None:
-            if done:
-                console.print(f"✓ {done[-1]}")
-            done.append(step)
-            status.update(f"{step} …")
+    def tell(step: str) -> None:
+        if steps:
+            console.print(f"✓ {steps[-1]}")
+        steps.append(step)
+        status.update(f"{step} …")
+        status.start()
 
+    try:
         yield tell
-        if done:
-            console.print(f"✓ {done[-1]}")
+        if steps:
+            console.print(f"✓ {steps[-1]}")
+    finally:
+        status.stop()
