@@ -39,7 +39,7 @@ def workshop(cluster: Cluster) -> Iterator[Workshop]:
     port = free_port()
     cluster.kubectl("create", "namespace", NAMESPACE)
     ticker = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.2; done"
-    serve = f"exec python3 -m http.server {port} --bind 127.0.0.1"
+    serve = f"exec python3 -m http.server {port} --bind 0.0.0.0"
     web = f"head -c 3000000 /dev/urandom >blob; echo hello >index.html; {serve}"
     for name, script in (("ticker", ticker), ("web", web)):
         cluster.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=pod(name, script))
