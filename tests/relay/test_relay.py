@@ -3,13 +3,15 @@
 import asyncio
 import os
 import re
+import socket
+import ssl
 from collections.abc import Awaitable, Callable
 
 import pytest
 import structlog
 
 from tests.fixtures.ends import End, read_all, write_all
-from tests.fixtures.relay import RunningRelay
+from tests.fixtures.relay import HANDSHAKE, HOST, RunningRelay
 from tests.relay.conversation import accept, accept_at, join, listening
 from towrope.ops import tasks
 from towrope.tunnel.websocket import WebSocket
@@ -222,19 +224,54 @@ async def test_others_do_not_get_a_standby(relay: RunningRelay) -> None:
     await waiting.end()
 
 
+def leaving_standby(relay: RunningRelay) -> ssl.SSLSocket:
+    """Says that it closes and reads the answer, but leaves the TLS session as it is."""
+    lines = (
+        "GET /$hc/alpha?sb-hc-action=standby HTTP/1.1",
+        f"Host: {relay.host}",
+        *HANDSHAKE,
+        f"Sec-WebSocket-Protocol: {V1}",
+        f"ServiceBusAuthorization: {relay.mint('alpha', Right.LISTEN)}",
+    )
+    sock = relay.tls.wrap_socket(
+        socket.create_connection((HOST, relay.port), timeout=10), server_hostname=HOST
+    )
+    sock.sendall("\r\n".join((*lines, "", "")).encode())
+    received = b""
+    while not received.endswith(b"\r\n\r\n"):
+        received += sock.recv(1)
+    sock.sendall(b"\x88\x80\x00\x00\x00\x00")
+    assert sock.recv(4) == b"\x88\x02\x03\xe8"
+    return sock
+
+
 async def test_a_standby_that_is_leaving_is_passed_over(relay: RunningRelay) -> None:
-    leaving, leaving_ws = await standby(relay)
-    staying, staying_ws = await standby(relay)
-    leaving_ws.close()
+    with await asyncio.to_thread(leaving_standby, relay):
+        staying, staying_ws = await standby(relay)
+        sender = End()
+        ws = await relay.dial("alpha", Action.CONNECT, sender, subprotocol=V1)
+        ws.send_binary(b"x")
+        await staying.accept_message()
+        assert await staying.receive() == b"x"
+        staying_ws.close()
+        await staying.end()
+        await sender.end()
+
+
+async def test_a_stream_outlives_the_token_of_its_standby(relay: RunningRelay) -> None:
+    token = relay.mint("alpha", Right.LISTEN, expires_in=2.0)
+    waiting, late = End(), End()
+    await relay.dial("alpha", Action.STANDBY, waiting, subprotocol=V1, token=token)
     sender = End()
     ws = await relay.dial("alpha", Action.CONNECT, sender, subprotocol=V1)
+    await waiting.accept_message()
+    await relay.dial("alpha", Action.STANDBY, late, subprotocol=V1, token=token)
+    assert (await late.end()).code == 1008
     ws.send_binary(b"x")
-    await staying.accept_message()
-    assert await staying.receive() == b"x"
-    assert (await leaving.end()).is_normal
-    staying_ws.close()
-    await staying.end()
+    assert await waiting.receive() == b"x"
+    ws.close()
     await sender.end()
+    await waiting.end()
 
 
 async def test_a_standby_must_speak_the_protocol(relay: RunningRelay) -> None:

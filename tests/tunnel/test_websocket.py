@@ -577,7 +577,11 @@ async def test_a_foreign_peer_that_reads_slowly_is_not_taken_for_dead(house: Hou
 async def test_the_websockets_library_as_client(house: House) -> None:
     house.subprotocol = "chosen"
     async with connect(
-        house.url, ssl=house.client_tls, compression=None, subprotocols=[Subprotocol("chosen")], max_size=None
+        house.url,
+        ssl=house.client_tls,
+        compression=None,
+        subprotocols=[Subprotocol("chosen")],
+        max_size=None,
     ) as peer:
         end, ws = await house.guest()
         assert peer.subprotocol == "chosen"
