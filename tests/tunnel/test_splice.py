@@ -180,6 +180,21 @@ async def test_a_slow_reader_stops_its_writer() -> None:
         assert len(await b.read(written)) == written
 
 
+async def test_a_slow_reader_gets_all_of_a_stream_that_was_closed_meanwhile() -> None:
+    data = os.urandom(4_000_000)
+    async with outside_and_inside() as (a, left), streams() as (stream, far):
+        a.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a ReadTransport's
+        far.set_protocol(got := Recorder())
+        join(left, stream)
+        far.write(data)
+        far.write_eof()
+        await asyncio.sleep(0.2)
+        a.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert await a.read_all() == data
+        a.writer.write_eof()
+        assert await got.end() is None
+
+
 @pytest.mark.parametrize("gone", [0, 1])
 async def test_joining_what_is_closed_already_ends_both(gone: int) -> None:
     ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()

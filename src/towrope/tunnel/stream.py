@@ -57,6 +57,7 @@ class StreamTransport(asyncio.Transport, Receiver):
         self._eof_told = False
         self._closing = False
         self._is_closed_by_us = False
+        self._is_lost = False
         self._failure: Exception | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._closed: Closing | None = None
@@ -101,7 +102,8 @@ class StreamTransport(asyncio.Transport, Receiver):
             self._finish()
 
     def is_closing(self) -> bool:
-        return self._closing
+        # Not yet, while there is something to deliver of what the far end closed in order.
+        return self._is_closed_by_us or self._is_lost
 
     def close(self) -> None:
         """Ends the stream in order: what was written arrives, and then its end.
@@ -298,6 +300,7 @@ class StreamTransport(asyncio.Transport, Receiver):
 
     def _lose(self, closing: Closing) -> None:
         protocol, self._protocol = self._protocol, None
+        self._is_lost = True
         failure = self._failure
         # Having all does not mean that the far end has.
         is_whole = self._eof_received and (self._eof_sent or closing.is_normal)
