@@ -40,7 +40,8 @@ def workshop(cluster: Cluster) -> Iterator[Workshop]:
     cluster.kubectl("create", "namespace", NAMESPACE)
     ticker = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.2; done"
     serve = f"exec python3 -m http.server {port} --bind 0.0.0.0"
-    web = f"head -c 3000000 /dev/urandom >blob; echo hello >index.html; {serve}"
+    files = "head -c 3000000 /dev/urandom >blob; truncate -s 500M flood; echo hello >index.html"
+    web = f"{files}; {serve}"
     for name, script in (("ticker", ticker), ("web", web)):
         cluster.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=pod(name, script))
     cluster.kubectl(
