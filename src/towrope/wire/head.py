@@ -18,7 +18,6 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FIELD_NAME = re.compile(_TOKEN)
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 
 Field = tuple[bytes, bytes]
 
@@ -90,13 +89,23 @@ def end_of_head(
     start = max(0, start - 3)
     found = buffer.find(b"\r\n\r\n", start, limit)
     end = found + 4 if found >= 0 else len(buffer)
-    if _BARE.search(buffer, start, min(end, limit)) is not None:
+    if _has_bare_line_end(buffer, start, min(end, limit)):
         raise _malformed("a bare CR or LF")
     if found >= 0:
         return end
     if len(buffer) >= limit:
         raise _malformed(f"the head is over {limit} bytes")
     return None
+
+
+def _has_bare_line_end(buffer: bytes | bytearray, start: int, end: int) -> bool:
+    # Three counts by memchr: many times as fast as an expression that looks around each byte.
+    if buffer[start - 1 : start + 1] == b"\r\n":
+        start -= 1
+    if buffer[end - 1 : end] == b"\r":
+        end -= 1
+    pairs = buffer.count(b"\r\n", start, end)
+    return not buffer.count(b"\n", start, end) == pairs == buffer.count(b"\r", start, end)
 
 
 def parse_request(head: bytes) -> RequestHead:
