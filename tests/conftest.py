@@ -2,7 +2,12 @@
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.cluster", "tests.fixtures.installation", "tests.fixtures.relay"]
+pytest_plugins = [
+    "tests.fixtures.cluster",
+    "tests.fixtures.installation",
+    "tests.fixtures.relay",
+    "tests.fixtures.server",
+]
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ class _Reply:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status = int(message["status"])
             headers = MutableHeaders(scope=message)
             headers["x-ms-request-id"] = self.request_id
             headers["x-ms-correlation-request-id"] = self._correlation_id
