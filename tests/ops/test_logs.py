@@ -46,3 +46,24 @@ def test_lines_are_json_with_facts_as_keys(capsys: pytest.CaptureFixture[str]) -
     assert lines[0]["bytes"] == 7
     assert lines[0]["level"] == "info"
     assert JWT not in json.dumps(lines)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_traceback_shows_no_variables_and_no_secrets(
+    as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(json=as_json)
+    try:
+        password = "-".join(["hunter", "2"])
+        try:
+            raise RuntimeError(f"refused {JWT} {len(password)}")
+        except RuntimeError as error:
+            structlog.get_logger().error("failed", exc_info=error)
+            logging.getLogger("library").error("failed", exc_info=error)
+        shown = capsys.readouterr().err
+    finally:
+        structlog.reset_defaults()
+        logging.basicConfig(force=True)
+    assert shown.count("RuntimeError: refused") == 2
+    assert "hunter-2" not in shown
+    assert JWT not in shown
