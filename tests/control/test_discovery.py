@@ -1,0 +1,41 @@
+from dataclasses import replace
+
+import httpx2
+
+from tests.control.conftest import TENANT, URL, Plane
+from towrope.control.app import ControlPlane
+from towrope.control.settings import Settings
+
+
+async def test_the_metadata_say_where_everything_is(plane: Plane) -> None:
+    answer = await plane.anonymous.get("/Metadata/Endpoints?api-version=2022-09-01")
+    assert answer.json() == {
+        "name": "towrope",
+        "resourceManager": f"{URL}/",
+        "authentication": {
+            "loginEndpoint": f"{URL}/",
+            "audiences": [URL, f"{URL}/"],
+            "tenant": TENANT,
+            "identityProvider": "AAD",
+        },
+        "microsoftGraphResourceId": f"{URL}/",
+        "suffixes": {},
+    }
+
+
+async def test_the_authority_is_given_to_anybody(plane: Plane) -> None:
+    answer = await plane.anonymous.get("/.well-known/towrope/ca.pem")
+    assert answer.content == plane.settings.ca_certificate
+
+
+async def test_an_authority_of_others_is_not_given(settings: Settings) -> None:
+    control = ControlPlane(replace(settings, ca_certificate=None))
+    transport = httpx2.ASGITransport(app=control.asgi)
+    async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
+        assert (await client.get("/.well-known/towrope/ca.pem")).status_code == 404
+    await control.stop()
+
+
+async def test_health_and_the_allowlist_are_public(plane: Plane) -> None:
+    assert (await plane.anonymous.get("/healthz")).json() == {"status": "ok"}
+    assert (await plane.anonymous.get("/urls/allowlist")).json() == ["towrope.example.org"]
