@@ -1,5 +1,6 @@
 import asyncio
 
+import pytest
 import structlog
 
 from towrope.ops import tasks
@@ -34,3 +35,20 @@ async def test_cancel_waits_until_each_has_ended() -> None:
     assert ended == [True]
     assert lines == []
     await tasks.cancel(task)
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (ConnectionResetError(), "debug"),
+        (ConnectionResetError, "debug"),
+        (ValueError("x"), "error"),
+    ],
+)
+async def test_a_peer_that_hangs_up_is_no_failure(error: object, level: str) -> None:
+    loop = asyncio.get_running_loop()
+    tasks.report_failures()
+    with structlog.testing.capture_logs() as logs:
+        loop.call_exception_handler({"message": "SSL handshake failed", "exception": error})
+    assert [line["log_level"] for line in logs] == [level]
+    assert logs[0]["message"] == "SSL handshake failed"

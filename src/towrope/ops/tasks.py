@@ -37,3 +37,20 @@ async def cancel(*tasks: asyncio.Task[Any] | None) -> None:
         task.cancel()
     if wanted:
         await asyncio.wait(wanted)
+
+
+def report_failures() -> None:
+    """Logs what callbacks of the running event loop let slip.
+
+    A peer that hangs up in the middle of something is its business, not a failure of ours. The TLS
+    library reports that by an exception's class, which the standard handler cannot print.
+    """
+    asyncio.get_running_loop().set_exception_handler(_report)
+
+
+def _report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, OSError | type):
+        _log.debug("peer hung up", message=context.get("message"))
+    else:
+        _log.error("event loop", message=context.get("message"), exc_info=error)
