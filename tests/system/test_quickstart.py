@@ -41,7 +41,7 @@ def test_a_fresh_clone_ends_with_the_table_of_pods(tmp_path: Path, cluster: Clus
     table = done.stdout.partition("get pods -A")[2]
     assert "NAMESPACE" in table
     assert "towrope-agent" in table
-    assert not (home / ".kube").exists(), "the user's own kubeconfig is not touched"
+    assert not (home / ".kube" / "config").exists(), "the user's own kubeconfig is not touched"
     assert not (home / ".towrope").exists()
 
 

@@ -77,7 +77,7 @@ class Quickstart:
         self.say("A Kubernetes of its own, as local processes")
         folder = self.folder / "cluster"
         testbed = find_program("testbed")
-        programs = str(Path(sys.argv[0]).resolve().parent)
+        programs = str(Path(sys.executable).parent)  # where pods find the `towrope` command
         command = [testbed, "up", "--dir", str(folder), "--path", programs]
         child = self.start(command, name="The test cluster", sign="ready ", within=120)
         facts = dict(part.split("=", 1) for part in child.ready_line.split()[1:])
@@ -104,6 +104,7 @@ class Quickstart:
         self.say("Connect the cluster: register it, and install the agent")
         command = self.towrope("connectedk8s", "connect", "-n", CLUSTER, "-g", GROUP)
         command += ["--kube-config", str(self.kubeconfig), "-o", "none", "--yes"]
+        command += ["--onboarding-timeout", "180"]
         if self.context is None:
             self.do(command)
             return
