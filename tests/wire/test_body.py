@@ -170,6 +170,7 @@ BROKEN = [
     *(b"1;\r\n", b"1\t\r\n", b"1" * 17 + b"\r\n", b"0" * 40, b"\n", b"1\r1\r\n", b"\x00\r\n"),
     *(b"1\r\nab", b"1\r\na\n", b"1\r\na\rb", b"1\r\n\r\nx\r\n"),
     *(b"0\r\nx\r\n\r\n", b"0\r\nX: a\nY: b\r\n\r\n", b"0\r\n: a\r\n\r\n", b"0\r\n X: a\r\n\r\n"),
+    *(b"0\r\nContent-Length: 3\r\n\r\n", b"0\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n"),
     b"0\r\n" + b"X: y\r\n" * 2000,
 ]
 

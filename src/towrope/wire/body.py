@@ -12,6 +12,8 @@ from enum import Enum, auto
 from towrope.wire.errors import Cut, Hop, Malformed, foreign
 from towrope.wire.head import Field, Fields, RequestHead, ResponseHead, parse_fields
 
+FRAMING_FIELDS = (b"content-length", b"transfer-encoding")
+"""RFC 9110 §6.5.1: they mean nothing in trailers, and something to a parser that merges those."""
 TRAILER_LIMIT = 8 * 1024
 SIZE_LINE_LIMIT = 18
 """Sixteen hexadecimal digits and CRLF."""
@@ -185,7 +187,9 @@ class Decoder:
             if b"\n" in section.replace(b"\r\n", b""):
                 raise self._broken("a line of its trailers ends with a bare LF")
             return 0
-        parse_fields(section[:end])
+        trailers = parse_fields(section[:end])
+        if any(trailers.all(name) for name in FRAMING_FIELDS):
+            raise self._broken("its trailers announce a body")
         self._state = _State.DONE
         return end + 4
 
