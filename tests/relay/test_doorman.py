@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from tests.fixtures.relay import HOST, RunningRelay
+from tests.fixtures.relay import HOST, PlainHttp, RunningRelay
 from towrope.relay import doorman
 from towrope.wire.head import HEAD_LIMIT
 
@@ -87,6 +87,21 @@ async def test_a_peer_that_sends_its_head_is_not(
     writer.write(b"more")
     assert b"200" in await reader.readuntil(b"\r\n\r\n")
     await leave(writer)
+
+
+async def test_behind_a_balancer_that_ends_tls(relay: RunningRelay) -> None:
+    """The same over plain TCP; what a refused peer still sends does not destroy its answer."""
+    server = await relay.relay.serve(host=HOST, port=0, tls=None, http=PlainHttp)
+    port = server.sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection(HOST, port)
+    writer.write(b"nonsense\r\n\r\n" + b"x" * 1_000_000)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    await leave(writer)
+    server.close()
+    async with asyncio.timeout(10):
+        await server.wait_closed()
 
 
 async def leave(writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,7 @@
 """A relay node as its peers see it: accept addresses, rejections, standbys, presence, the end."""
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ from tests.fixtures.ends import End, read_all, write_all
 from tests.fixtures.relay import HANDSHAKE, HOST, RunningRelay
 from tests.relay.conversation import accept, accept_at, join, listening
 from towrope.ops import tasks
+from towrope.relay import listeners
 from towrope.tunnel.websocket import WebSocket
 from towrope.wire import messages, rendezvous
 from towrope.wire.address import Action
@@ -181,6 +183,101 @@ async def test_senders_are_spread_over_listeners(relay: RunningRelay) -> None:
         await tasks.cancel(*rejecting)
     assert sum(seen.values()) == 25
     assert min(seen.values()) > 0
+
+
+# What goes wrong on the way.
+
+
+async def test_a_failure_of_ours_is_a_500_that_says_nothing(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def knows(_: str) -> bool:
+        raise RuntimeError("the store's password is wrong")
+
+    monkeypatch.setattr(relay.relay._admission, "_knows", knows)
+    with (
+        structlog.testing.capture_logs() as logs,
+        pytest.raises(Unreachable, match=r"^The relay failed\. TrackingId"),
+    ):
+        await relay.dial("alpha", Action.LISTEN, End())
+    assert [line["event"] for line in logs] == ["task failed"]
+
+
+async def test_a_sender_that_has_gone_costs_its_listener_a_cut(relay: RunningRelay) -> None:
+    async with listening(relay) as (control, _):
+        dialling = tasks.spawn(relay.dial("alpha", Action.CONNECT, End()), name="sender")
+        place = (await control.accept_message()).address
+        await tasks.cancel(dialling)
+        listener, _ = await accept_at(relay, place)
+        assert (await listener.end()).code == 1011
+
+
+async def test_waiting_senders_are_bounded(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendezvous, "WAITING_LIMIT", 0)
+    async with listening(relay):
+        with pytest.raises(Unreachable, match="Too many senders"):
+            await relay.dial("alpha", Action.CONNECT, End())
+
+
+async def test_a_listener_that_does_not_read_is_not_told_more(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "WRITE_HIGH_WATER", -1)
+    async with listening(relay) as (control, _):
+        with pytest.raises(Unreachable, match="does not read its control channel"):
+            await relay.dial("alpha", Action.CONNECT, End())
+        assert control.messages.empty()
+
+
+async def test_the_relay_may_stop_while_a_token_is_looked_at(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def knows(_: str) -> bool:
+        asked.set()
+        await go_on.wait()
+        return True
+
+    monkeypatch.setattr(relay.relay._admission, "_knows", knows)
+    actions = (Action.LISTEN, Action.STANDBY, Action.CONNECT)
+    async with asyncio.TaskGroup() as group:
+        dialling = []
+        for action in actions:
+            dialling.append(
+                group.create_task(outcome(relay.dial("alpha", action, End(), subprotocol=V1)))
+            )
+            await asked.wait()
+            asked.clear()
+        await relay.relay.close()
+        go_on.set()
+    for task in dialling:
+        assert "The relay is stopping" in str(task.result())
+    assert relay.presence == []
+
+
+async def test_a_relay_that_stops_does_not_wait_for_those_that_do_not_read(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("towrope.relay.relay.STOP_WITHIN", 0.1)
+    reader, writer = await asyncio.open_connection(HOST, relay.port, ssl=relay.tls)
+    token = relay.mint("alpha", Right.LISTEN)
+    lines = (
+        "GET /$hc/alpha?sb-hc-action=listen HTTP/1.1",
+        f"Host: {relay.host}",
+        *HANDSHAKE,
+        f"ServiceBusAuthorization: {token}",
+    )
+    writer.write("\r\n".join((*lines, "", "")).encode())
+    await reader.readuntil(b"\r\n\r\n")
+    await relay.presence_is("alpha", 1)
+    await relay.relay.close()
+    await relay.presence_is("alpha", 0)
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 # Standbys.

@@ -72,7 +72,7 @@ class Relay:
         self._doormen: set[Doorman] = set()
         self._listeners: set[Listener] = set()
         self._pairs: set[Pair] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._stopping = False
         self._all_gone = asyncio.Event()
         self._actions: dict[Action, Callable[[Visitor], Awaitable[Refusal | None]]] = {
@@ -95,14 +95,14 @@ class Relay:
             backlog=BACKLOG,
             ssl_handshake_timeout=TLS_HANDSHAKE_WITHIN if tls is not None else None,
         )
-        self._server = server
+        self._servers.append(server)
         return server
 
     async def close(self) -> None:
         """Refuses what waits, ends what runs after what was sent has gone, and then leaves."""
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for guest in self._rendezvous.withdraw_all(lambda _: True):
             guest.visitor.refuse(_STOPPING)
         for doorman in tuple(self._doormen):
