@@ -103,6 +103,7 @@ for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 	versions="$versions -X $package.gitVersion=$kubernetes -X $package.gitMajor=1 -X $package.gitMinor=$minor"
 	versions="$versions -X $package.gitCommit=unknown -X $package.buildDate=1970-01-01T00:00:00Z"
 done
+versions="$versions -X helm.sh/helm/v4/internal/version.version=$(sed -n 's/^	helm.sh\/helm\/v4 //p' go.mod)"
 
 say "building kube-apiserver, kubectl, helm and nats-server (90 MB of modules; about 3 minutes on two cores, once) ..."
 began=$(date +%s)
@@ -117,5 +118,7 @@ GOGC=400 "$go" build -buildvcs=false -trimpath -gcflags='all=-N -l -dwarf=false'
 ln -s testbed "$work/bin/kubectl"
 ln -s testbed "$work/bin/helm"
 mv "$work/bin" "$out"
+# What other sources led to, some time ago.
+find "$cache/testbed" -maxdepth 1 -type d -name 'v*' ! -path "$out" -mtime +14 -exec rm -rf {} +
 say "built in $(($(date +%s) - began)) seconds: $out"
 echo "$out"
