@@ -11,6 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -34,12 +35,9 @@ class Database:
         try:
             async with self._engine.begin() as connection:
                 await connection.run_sync(_upgrade)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, CommandError, OSError) as error:
             await self.close()
-            cause = getattr(error, "orig", None) or error
-            raise TowropeError(
-                f"The database cannot be opened: {foreign(str(cause))}.", hop=Hop.SERVER
-            ) from None
+            raise _cannot_open(error) from None
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -62,6 +60,14 @@ class Database:
                     yield connection
         finally:
             self._writer.release()
+
+
+def _cannot_open(error: Exception) -> TowropeError:
+    if isinstance(error, CommandError):
+        why = "it was used by a newer version of Towrope; run that one, or restore a backup"
+    else:
+        why = foreign(str(getattr(error, "orig", None) or error))
+    return TowropeError(f"The database cannot be opened: {why}.", hop=Hop.SERVER)
 
 
 def _new_engine(url: str) -> AsyncEngine:

@@ -1,0 +1,143 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from towrope.control.store import resource_groups
+from towrope.control.store.database import Database
+from towrope.control.store.resource_groups import ResourceGroup
+from towrope.control.store.tables import metadata
+from towrope.wire.errors import TowropeError
+
+
+def url(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'towrope.db'}"
+
+
+def group(name: str) -> ResourceGroup:
+    return ResourceGroup(name=name, location="local", tags={})
+
+
+async def names(database: Database) -> list[str]:
+    async with database.reading() as connection:
+        return [g.name for g in await resource_groups.page(connection, after=None, limit=100)]
+
+
+async def test_the_migrations_make_the_tables(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    await database.open()
+    async with database.reading() as connection:
+        differences = await connection.run_sync(
+            lambda plain: compare_metadata(MigrationContext.configure(plain), metadata)
+        )
+    await database.close()
+    assert differences == []
+
+
+async def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
+    for expected in ([], ["a"]):
+        database = Database(url(tmp_path))
+        await database.open()
+        assert await names(database) == expected
+        if not expected:
+            async with database.writing() as connection:
+                await resource_groups.add(connection, group("a"))
+        await database.close()
+
+
+async def test_sqlite_is_durable_and_shared(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    await database.open()
+    async with database.reading() as connection:
+        read = {
+            pragma: (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar()
+            for pragma in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    await database.close()
+    assert read == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    await database.open()
+    with pytest.raises(RuntimeError):
+        async with database.writing() as connection:
+            await resource_groups.add(connection, group("a"))
+            raise RuntimeError
+    assert await names(database) == []
+    async with database.writing() as connection:
+        await resource_groups.add(connection, group("b"))
+    assert await names(database) == ["b"]
+    await database.close()
+
+
+async def test_writers_queue_up(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    await database.open()
+
+    async def write(name: str) -> None:
+        async with database.writing() as connection:
+            if await resource_groups.find(connection, "same") is None:
+                await resource_groups.add(connection, group("same"))
+            await resource_groups.add(connection, group(name))
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(20):
+            tasks.create_task(write(f"g{number:02}"))
+    assert await names(database) == [*(f"g{number:02}" for number in range(20)), "same"]
+    await database.close()
+
+
+async def test_two_processes_can_write(tmp_path: Path) -> None:
+    one, other = Database(url(tmp_path)), Database(url(tmp_path))
+    await one.open()
+    await other.open()
+
+    async def write(database: Database, name: str) -> None:
+        for number in range(10):
+            async with database.writing() as connection:
+                await resource_groups.find(connection, "x")
+                await resource_groups.add(connection, group(f"{name}{number}"))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(write(one, "a"))
+        tasks.create_task(write(other, "b"))
+    assert len(await names(one)) == 20
+    await one.close()
+    await other.close()
+
+
+async def test_a_reader_sees_one_state(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    await database.open()
+    async with database.reading() as reading:
+        assert await resource_groups.find(reading, "a") is None
+        async with database.writing() as writing:
+            await resource_groups.add(writing, group("a"))
+        assert await resource_groups.find(reading, "a") is None
+    assert await names(database) == ["a"]
+    await database.close()
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 1000, None])
+async def test_what_is_no_database_is_said(tmp_path: Path, content: bytes | None) -> None:
+    if content is None:
+        (tmp_path / "towrope.db").mkdir()
+    else:
+        (tmp_path / "towrope.db").write_bytes(content)
+    database = Database(url(tmp_path))
+    with pytest.raises(TowropeError, match="cannot be opened"):
+        await database.open()
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    await database.open()
+    async with database.writing() as connection:
+        await connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    await database.close()
+    with pytest.raises(TowropeError, match="cannot be opened"):
+        await Database(url(tmp_path)).open()
