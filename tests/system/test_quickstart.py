@@ -10,6 +10,7 @@ import pytest
 
 from tests.fixtures.cluster import Cluster
 from tests.fixtures.installation import TOWROPE, free_port
+from tests.system.conftest import pod
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 900
@@ -76,10 +77,12 @@ def test_it_stays_up_until_ctrl_c_and_removes_what_it_made(cluster: Cluster) -> 
 
 def test_on_a_cluster_of_ones_own_it_leaves_nothing_behind(second_cluster: Cluster) -> None:
     context = second_cluster.kubectl("config", "current-context").stdout.strip()
+    second_cluster.kubectl("apply", "-f", "-", input=pod("there-before", "sleep 600"))
     running = quickstart(second_cluster, "--once", "--kube-context", context)
     out, errors = running.communicate(timeout=120)
     assert running.returncode == 0, errors
-    assert "NAMESPACE" in out
+    assert "there-before" in out.partition("get pods -A")[2]
+    second_cluster.kubectl("delete", "pod/there-before", "--wait=false")
     left = second_cluster.kubectl("get", "sa,clusterrolebindings,clusterroles", "-A", "-o", "name")
     assert "demo-user" not in left.stdout
     assert "towrope-agent" not in left.stdout
