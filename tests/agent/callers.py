@@ -18,8 +18,9 @@ from towrope.agent.inner_tls import InnerTls
 from towrope.agent.listening import Listening
 from towrope.agent.streams import Streams
 from towrope.agent.tickets import Tickets
-from towrope.ops import certificates
+from towrope.ops import certificates, tasks
 from towrope.ops.certificates import KeyPair
+from towrope.tunnel.splice import join
 from towrope.tunnel.stream import StreamTransport, dial_stream
 from towrope.wire import address
 from towrope.wire.address import Action
@@ -131,3 +132,64 @@ async def agent(
         finally:
             await listening.stop()
             await streams.stop(within=0.5)
+
+
+class Line:
+    """A TCP forwarder that can be cut and healed, in the test's own loop."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._is_cut = False
+        self._ends: set[asyncio.Transport] = set()
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _LineEnd(self), "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        self._is_cut = True
+        for end in self._ends:
+            end.abort()
+
+    def heal(self) -> None:
+        self._is_cut = False
+
+    async def close(self) -> None:
+        self.cut()
+        self._server.close()
+        await asyncio.sleep(0)
+
+    def add(self, end: asyncio.Transport) -> None:
+        self._ends.add(end)
+        if self._is_cut:
+            end.abort()
+
+    async def join(self, near: asyncio.Transport) -> None:
+        self.add(near)
+        if near.is_closing():
+            return
+        loop = asyncio.get_running_loop()
+        far, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", self._target)
+        self.add(far)
+        join(near, far)
+
+
+class _LineEnd(asyncio.Protocol):
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        tasks.spawn(self._line.join(transport), name="line")
+
+
+@contextlib.asynccontextmanager
+async def line_to(port: int) -> AsyncIterator[Line]:
+    line = Line(port)
+    await line.open()
+    try:
+        yield line
+    finally:
+        await line.close()

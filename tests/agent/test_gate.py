@@ -426,3 +426,131 @@ async def test_a_gate_that_stops_finishes_the_answer() -> None:
         gate.gates[0].stop()
         go.set()
         assert await client.read_all() == OK
+
+
+ANSWERS = {
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + b"x" * 20,
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n"
+    + b"x" * 10
+    + b"\r\na\r\n"
+    + b"x" * 10
+    + b"\r\n0\r\n\r\n",
+    "close": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 20,
+}
+
+
+def cuts() -> list[tuple[str, int]]:
+    """Each framing, cut at each place of its body and at a few of its head."""
+    return [
+        (name, at)
+        for name, answer in ANSWERS.items()
+        for at in (0, 10, *range(answer.index(END) + 2, len(answer), 3))
+    ]
+
+
+@pytest.mark.parametrize(("name", "at"), cuts())
+async def test_an_answer_that_is_cut_never_ends_in_order(name: str, at: int) -> None:
+    answer = ANSWERS[name]
+
+    async def script(peer: Peer) -> None:
+        await peer.read_until(END)
+        await peer.send(answer[:at])
+        peer.abort()
+
+    async with rig.running(script) as gate:
+        client = await gate.connect()
+        # A POST is never repeated, so the cut shows.
+        await client.send(post("Content-Length: 0"))
+        head = await client.read_until(END)
+        if at < answer.index(END) + 4:
+            assert head.startswith(b"HTTP/1.1 502 ")
+            return
+        assert head.startswith(b"HTTP/1.1 200 ")
+        body = b""
+        try:
+            body = await client.read_all()
+        except OSError:
+            return  # cut as a cut
+        # The standard library hides a missing close_notify: the framing must tell it.
+        if b"Content-Length" in head:
+            assert len(body) < 20
+        else:
+            assert not body.endswith(b"0\r\n\r\n")
+
+
+async def test_a_request_that_is_cut_is_cut_upstream() -> None:
+    begun = asyncio.Event()
+    ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def script(peer: Peer) -> None:
+        await peer.read_until(b"part")
+        begun.set()
+        try:
+            rest = await peer.read_all()
+        except OSError:
+            rest = b"cut"
+        ended.set_result(rest)
+
+    async with rig.running(script) as gate:
+        client = await gate.connect()
+        await client.send(post("Transfer-Encoding: chunked", body=b"4\r\npart\r\n"))
+        async with asyncio.timeout(rig.WITHIN):
+            await begun.wait()
+            client.abort()
+            assert b"0\r\n" not in await ended
+
+
+async def test_a_head_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("towrope.agent.gate.HEAD_WITHIN", 0.2)
+    async with rig.running() as gate:
+        client = await gate.connect()
+        await client.send(b"GET /api HTT")
+        assert (await client.read_until(END)).startswith(b"HTTP/1.1 408 ")
+        assert gate.reached == b""
+
+
+async def test_an_idle_connection_is_closed_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("towrope.agent.gate.IDLE_LIMIT", 0.2)
+    async with rig.running() as gate:
+        client = await gate.connect()
+        assert await client.read_all() == b""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"not HTTP\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 204 X\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 20,
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * (1 << 20),
+    ],
+)
+async def test_an_answer_that_is_none_is_a_502(answer: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_until(END)
+        await peer.send(answer)
+        await peer.read_all()
+
+    async with rig.running(script) as gate:
+        client = await gate.connect()
+        await client.send(post("Content-Length: 0"))
+        whole = await client.read_all()
+        assert b"HTTP/1.1 502 Bad Gateway\r\n" in whole
+        assert b'"message":"apiserver"' in whole
+
+
+async def test_bytes_that_follow_an_answer_are_no_other_answer() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_until(END)
+        await peer.send(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        await peer.read_all()
+
+    async with rig.running(script) as gate:
+        client = await gate.connect()
+        for _ in range(2):
+            await client.send(get())
+            assert await client.read_until(b"ok") == OK
+        assert len(gate.peers) == 2

@@ -7,9 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.agent import rig
-from tests.agent.callers import PATH, WITHIN, Agent, agent, read, tickets_of
+from tests.agent.callers import PATH, WITHIN, Agent, agent, line_to, read, tickets_of
 from tests.fixtures.ends import End
-from tests.fixtures.link import link
 from tests.fixtures.relay import RunningRelay
 from towrope.agent import control_channel, standbys
 from towrope.agent.listening import check_rendezvous
@@ -133,7 +132,7 @@ async def test_an_apiserver_that_is_cut_cuts_the_stream(relay: RunningRelay) -> 
 
 
 async def test_it_listens_again_soon_after_an_outage(relay: RunningRelay) -> None:
-    with link(relay.port) as line:
+    async with line_to(relay.port) as line:
         tickets = tickets_of(relay, url=f"wss://127.0.0.1:{line.port}")
         async with agent(relay, tickets=tickets) as running:
             await standbys_of(running, 2)

@@ -111,10 +111,10 @@ class ControlChannel:
 
     def _delay_after(self, error: TowropeError) -> float:
         _log.warning("cannot listen", reason=error.message, hop=error.hop)
-        if isinstance(error, Unauthenticated | Forbidden):
+        if isinstance(error, Unauthenticated | Forbidden | NotFound):
             self._tickets.reject()
-        if isinstance(error, NotFound):
-            self._tickets.reject()
+        is_refused_by_server = isinstance(error, Unauthenticated) and error.hop is Hop.SERVER
+        if isinstance(error, NotFound) or is_refused_by_server:
             _log.error(
                 "the server knows no such cluster: it was deleted, or connected anew elsewhere;"
                 " connect it again with 'towrope connectedk8s connect'"

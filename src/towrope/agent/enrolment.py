@@ -7,7 +7,6 @@ here. From then on the agent proves with that one who it is.
 import asyncio
 
 import structlog
-from joserfc.errors import JoseError
 
 from towrope.agent.cluster import ClusterApi
 from towrope.agent.keys import Identity
@@ -96,7 +95,7 @@ class Enrolment:
 def _load(pem: bytes) -> Key:
     try:
         return assertion.load_key(pem)
-    except (ValueError, JoseError):
+    except Malformed:
         raise Malformed(
             f"The Secret '{names.ONBOARDING_SECRET}' holds no key. Connect the cluster again:"
             " 'towrope connectedk8s connect'.",
