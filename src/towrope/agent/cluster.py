@@ -39,10 +39,18 @@ class Settings:
 class ClusterApi:
     """The few calls that the agent makes. They raise `Unreachable`, `Forbidden`, or `Refused`."""
 
-    def __init__(self, config: SingleConfig, *, namespace: str) -> None:
+    def __init__(
+        self,
+        config: SingleConfig,
+        *,
+        namespace: str,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
         self._namespace = namespace
         with _mapped("read the kubeconfig"):
-            self._client = AsyncClient(config, namespace=namespace, trust_env=False)
+            self._client = AsyncClient(
+                config, namespace=namespace, trust_env=False, transport=transport
+            )
 
     async def close(self) -> None:
         await self._client.close()
