@@ -132,8 +132,9 @@ async def plane(settings: Settings) -> AsyncIterator[Plane]:
     )
     await control.start()
     try:
-        credential = await administrator.ensure(control.services.database)
-        assert credential is not None
+        delivered: list[Credential] = []
+        await administrator.ensure(control.services.database, deliver=delivered.append)
+        [credential] = delivered
         transport = httpx2.ASGITransport(app=control.asgi)
         async with (
             httpx2.AsyncClient(

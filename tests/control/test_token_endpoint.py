@@ -102,7 +102,9 @@ async def test_a_token_ends_after_an_hour(plane: Plane) -> None:
 
 async def test_there_is_one_administrator_whose_secret_is_not_kept(plane: Plane) -> None:
     database = plane.control.services.database
-    assert await administrator.ensure(database) is None
+    delivered: list[administrator.Credential] = []
+    await administrator.ensure(database, deliver=delivered.append)
+    assert delivered == []
     made = plane.administrator
     async with database.reading() as connection:
         kept = await service_principals.find(connection, made.app_id.upper())

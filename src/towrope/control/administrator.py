@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from towrope.control.store import service_principals
@@ -19,17 +20,20 @@ class Credential:
     secret: str = field(repr=False)
 
 
-async def ensure(database: Database) -> Credential | None:
-    """Makes the administrator; None where there is one."""
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+async def ensure(database: Database, *, deliver: Callable[[Credential], None]) -> None:
+    """Makes the administrator where there is none.
+
+    `deliver` gives the credential to whom it is for. Where it raises, nothing was made.
+    """
+    credential = Credential(app_id=str(uuid.uuid4()), secret=secrets.token_urlsafe(SECRET_BYTES))
     async with database.writing() as connection:
         if await service_principals.find_by_name(connection, DISPLAY_NAME) is not None:
-            return None
+            return
         principal = ServicePrincipal(
-            app_id=str(uuid.uuid4()),
+            app_id=credential.app_id,
             object_id=str(uuid.uuid4()),
             display_name=DISPLAY_NAME,
-            secret_hash=secret_hash(secret),
+            secret_hash=secret_hash(credential.secret),
         )
         await service_principals.add(connection, principal)
-    return Credential(app_id=principal.app_id, secret=secret)
+        deliver(credential)

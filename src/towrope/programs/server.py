@@ -225,22 +225,33 @@ async def _introduce_administrator(
     options: Options, control: ControlPlane, certificate: _Certificate
 ) -> None:
     """At the first start: the administrator's credential, shown or written this once."""
-    made = await administrator.ensure(control.services.database)
-    if made is None:
-        return
     settings = control.services.settings
     trusted = fingerprint(certificate.authority) if certificate.authority else None
-    if options.admin_credential_file is None:
-        _show(made, settings.url, trusted)
-        return
-    content = _CredentialFile(
-        app_id=made.app_id,
-        password=made.secret,
-        tenant=settings.tenant,
-        server=str(settings.url),
-        ca_fingerprint=trusted,
-    )
-    write_private(options.admin_credential_file.absolute(), msgspec.json.encode(content))
+
+    def deliver(made: Credential) -> None:
+        if options.admin_credential_file is None:
+            _show(made, settings.url, trusted)
+            return
+        content = _CredentialFile(
+            app_id=made.app_id,
+            password=made.secret,
+            tenant=settings.tenant,
+            server=str(settings.url),
+            ca_fingerprint=trusted,
+        )
+        _write(options.admin_credential_file.absolute(), content)
+
+    await administrator.ensure(control.services.database, deliver=deliver)
+
+
+def _write(path: Path, content: _CredentialFile) -> None:
+    try:
+        write_private(path, msgspec.json.encode(content))
+    except OSError as error:
+        cause = foreign(error.strerror or str(error))
+        raise TowropeError(
+            f"The credential file '{path}' cannot be written: {cause}.", hop=Hop.SERVER
+        ) from None
 
 
 def _show(made: Credential, url: PublicUrl, trusted: str | None) -> None:

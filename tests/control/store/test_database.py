@@ -133,11 +133,20 @@ async def test_what_is_no_database_is_said(tmp_path: Path, content: bytes | None
         await database.open()
 
 
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "mysql://u:hunter2@h/n", "postgresql://u:hunter2@h:port/n"]
+)
+def test_what_is_no_database_url_is_said_without_it(text: str) -> None:
+    with pytest.raises(TowropeError, match="database URL is not usable") as failed:
+        Database(text)
+    assert "hunter2" not in failed.value.message
+
+
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     database = Database(url(tmp_path))
     await database.open()
     async with database.writing() as connection:
         await connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     await database.close()
-    with pytest.raises(TowropeError, match="cannot be opened"):
+    with pytest.raises(TowropeError, match="newer version"):
         await Database(url(tmp_path)).open()

@@ -12,9 +12,9 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from towrope.wire.errors import Hop, TowropeError, foreign
 
@@ -27,16 +27,25 @@ class Database:
     """`open()`, then transactions by `reading()` and `writing()`, then `close()`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _new_engine(url)
+        """Raises `TowropeError` where `url` names no database that we can speak to."""
+        try:
+            self._url = _async_url(url)
+            self._engine = create_async_engine(self._url)
+        except (SQLAlchemyError, ImportError, ValueError):
+            # The cause would repeat the URL, which may hold a password.
+            raise TowropeError(
+                "The database URL is not usable; expected 'postgresql://USER@HOST/NAME' or"
+                " 'sqlite:////PATH'.",
+                hop=Hop.SERVER,
+            ) from None
+        _adapt(self._engine.sync_engine)
         self._writer = asyncio.Lock()
 
     async def open(self) -> None:
         """Migrates to the current revision. Raises `TowropeError` where that cannot be done."""
         try:
-            async with self._engine.begin() as connection:
-                await connection.run_sync(_upgrade)
+            await asyncio.to_thread(_migrate, self._url)
         except (SQLAlchemyError, CommandError, OSError) as error:
-            await self.close()
             raise _cannot_open(error) from None
 
     async def close(self) -> None:
@@ -70,12 +79,27 @@ def _cannot_open(error: Exception) -> TowropeError:
     return TowropeError(f"The database cannot be opened: {why}.", hop=Hop.SERVER)
 
 
-def _new_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url)
+def _async_url(text: str) -> URL:
+    url = make_url(text)
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+    return url.set(drivername=drivers.get(url.drivername, url.drivername))
+
+
+def _migrate(url: URL) -> None:
+    """On a connection of its own, which a failure leaves nothing of to an event loop."""
+    engine = create_engine(url.set(drivername=url.drivername.replace("+aiosqlite", "")))
+    _adapt(engine)
+    try:
+        with engine.begin() as connection:
+            _upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def _adapt(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
