@@ -65,7 +65,8 @@ class Relay:
     ) -> None:
         self._address = address
         self._presence = presence
-        self._admission = Admission(master=master, knows=knows, clock=clock)
+        self._knows = knows
+        self._admission = Admission(master=master, knows=self._exists, clock=clock)
         self._rendezvous: Rendezvous[ControlChannel, Standby, Guest] = Rendezvous(
             choose=random.SystemRandom().choice, new_id=partial(secrets.token_urlsafe, 24)
         )
@@ -155,6 +156,11 @@ class Relay:
                 status=int(refusal.status),
                 tracking_id=visitor.tracking_id,
             )
+
+    async def _exists(self, path: str) -> bool:
+        # Whoever listens was admitted when the path existed, and `forget` ends them with it. So the
+        # way of a stream costs no look-up, and needs no store that answers.
+        return self._rendezvous.has_members(path) or await self._knows(path)
 
     async def _admit(self, visitor: Visitor, right: Right) -> Admitted | None:
         """None where the relay stops."""

@@ -76,6 +76,9 @@ class Rendezvous(Generic[Listener, Standby, Sender]):
         self._new_id = new_id
         self._waiting: dict[str, Waiting[Sender]] = {}
 
+    def has_members(self, path: str) -> bool:
+        return self.listeners.count(path) > 0 or self.standbys.count(path) > 0
+
     def take_standby(self, path: str) -> Standby | None:
         """The standby that waited longest; it is no longer one."""
         for standby in self.standbys.at(path):
