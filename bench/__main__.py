@@ -20,7 +20,9 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="towrope-bench-") as scratch,
         running_cluster(built_programs(), Path(scratch) / "cluster") as cluster,
-        installed(cluster, Path(scratch) / "towrope", name="bench", agent="local") as installation,
+        installed(
+            cluster, Path(scratch) / "towrope", name="bench", agent="local", linked=False
+        ) as installation,
         installation.proxy() as proxy,
     ):
         ends = [direct(cluster, installation.token), through(proxy, installation.token)]
