@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.fixtures.installation",
     "tests.fixtures.relay",
     "tests.fixtures.server",
+    "tests.fixtures.workshop",
 ]
 
 

@@ -24,14 +24,6 @@ RIGHTS = {"listen": Right.LISTEN, "send": Right.SEND}
 ACTIONS = {"listen": Action.LISTEN, "send": Action.CONNECT}
 
 
-@pytest.fixture(scope="session")
-def clients() -> Path:
-    """The folder with the clients' `node_modules`; installed where they are not yet."""
-    done = subprocess.run([HERE / "install.sh"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
-
-
 class Peer:
     """A running hyco-ws."""
 
@@ -67,7 +59,7 @@ async def hyco(
         **(secrets if "TOKEN" in secrets else known | secrets),
     }
     process = await asyncio.create_subprocess_exec(
-        "node",
+        str(clients / "bin" / "node"),
         str(HERE / "hyco_ws.js"),
         part,
         address.build(relay.url, path, ACTIONS[part], query=query),

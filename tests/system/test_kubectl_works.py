@@ -20,7 +20,7 @@ import pytest
 
 from tests.fixtures.cluster import Cluster
 from tests.fixtures.installation import Proxy, free_port
-from tests.system.conftest import Workshop, pod
+from tests.fixtures.workshop import Workshop, pod
 
 MIB = 1024 * 1024
 both_protocols = pytest.mark.parametrize("websockets", [True, False], ids=["websocket", "spdy"])

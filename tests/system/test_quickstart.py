@@ -10,7 +10,7 @@ import pytest
 
 from tests.fixtures.cluster import Cluster
 from tests.fixtures.installation import TOWROPE, free_port
-from tests.system.conftest import pod
+from tests.fixtures.workshop import pod
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 900

@@ -7,7 +7,7 @@ import psutil
 
 from tests.fixtures.installation import Installation, Proxy, until
 from tests.fixtures.raw import ask, raw_connection
-from tests.system.conftest import Workshop
+from tests.fixtures.workshop import Workshop
 
 MIB = 1024 * 1024
 STUCK = 10

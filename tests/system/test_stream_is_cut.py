@@ -8,7 +8,7 @@ import pytest
 
 from tests.fixtures.installation import Installation, Proxy
 from tests.fixtures.raw import ask, raw_connection
-from tests.system.conftest import Workshop
+from tests.fixtures.workshop import Workshop
 
 STAGES = [0, 1, 1_000, 100_000, 2_000_000]
 WHOLE = 3_000_000
