@@ -68,7 +68,8 @@ def through(proxy: Proxy, token: str) -> End:
 
 
 def _cluster_of(cluster: Cluster, kubeconfig: Path) -> dict[str, str]:
-    command = [cluster.bin / "kubectl", "--kubeconfig", kubeconfig, "config", "view", "--raw"]
+    kubectl = str(cluster.bin / "kubectl")
+    command = [kubectl, "--kubeconfig", str(kubeconfig), "config", "view", "--raw"]
     shown = subprocess.run(
         [*command, "--minify", "-o", "json"], capture_output=True, check=True, timeout=30
     )
