@@ -164,6 +164,7 @@ async def test_facts() -> None:
 def node_of(*, version: str = "v1.37.0", provider: str = "", **labels: str) -> Node:
     info = NodeSystemInfo.from_dict(dict.fromkeys(INFO, "") | {"kubeletVersion": version})
     assert isinstance(info, NodeSystemInfo)
+    assert isinstance(info, NodeSystemInfo)
     return Node(
         metadata=ObjectMeta(labels={k.replace("__", "/"): v for k, v in labels.items()}),
         spec=NodeSpec(providerID=provider),

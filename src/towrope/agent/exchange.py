@@ -84,10 +84,10 @@ class Exchange:
         except Malformed as error:
             self._refusal = error
             self._upstream.abort()
-        except Cut as error:
-            # An apiserver that takes no more may have answered; that is read to its end.
-            if error.hop is Hop.CLIENT:
-                self._upstream.abort()
+        except Cut:
+            # A client that is lost has cut the upstream by `on_lost`; and an apiserver that takes
+            # no more may have answered, which is read to its end.
+            return
 
     # Receiving the response.
 
