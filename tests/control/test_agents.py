@@ -3,9 +3,16 @@ from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
 
 from tests.control.conftest import CLUSTERS, NOW, URL, OnboardingKey, Plane, error_of
+from towrope.control import agents, json_body
+from towrope.control.agent_keys import check_authority
+from towrope.control.arm_error import ArmError
 from towrope.control.store import clusters
 from towrope.ops.certificates import new_authority, new_leaf
 from towrope.wire import assertion, names, sas
@@ -268,3 +275,57 @@ async def test_the_agent_of_a_deleted_cluster_is_refused(plane: Plane, enrolled:
     answer = await call(plane, "heartbeat", FACTS, key=AGENT_KEY, subject=enrolled)
     assert error_of(answer) == (401, "AuthenticationFailed")
     assert "connect it again" in answer.text
+
+
+@pytest.mark.parametrize("action", ["enroll", "heartbeat"])
+async def test_connecting_anew_in_the_middle_of_a_call_puts_the_old_agent_out(
+    plane: Plane,
+    enrolled: str,
+    onboarding_key: OnboardingKey,
+    another_key: OnboardingKey,
+    action: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode = json_body.decode
+
+    async def connect_anew_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.undo()
+        plane.now += 1
+        await plane.make_cluster(another_key)
+        return await decode(*args, **kwargs)
+
+    monkeypatch.setattr(agents, "decode", connect_anew_meanwhile)
+    key = assertion.load_key(onboarding_key.private) if action == "enroll" else AGENT_KEY
+    answer = await call(plane, action, FACTS | enrolment(), key=key, subject=enrolled)
+    assert error_of(answer) == (401, "AuthenticationFailed")
+    shown = (await plane.api.get(enrolled)).json()["properties"]
+    assert "agentVersion" not in shown
+
+
+async def test_an_enrolment_in_the_middle_of_another_wins(
+    plane: Plane, cluster: str, onboarding_key: OnboardingKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, decode = assertion.load_key(onboarding_key.private), json_body.decode
+
+    async def enrol_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.undo()
+        body = enrolment(ECKey.generate_key("P-256"))
+        assert (await call(plane, "enroll", body, key=key, subject=cluster)).status_code == 200
+        return await decode(*args, **kwargs)
+
+    monkeypatch.setattr(agents, "decode", enrol_meanwhile)
+    answer = await call(plane, "enroll", enrolment(), key=key, subject=cluster)
+    assert error_of(answer) == (409, "AgentAlreadyEnrolled")
+
+
+def test_a_self_signed_leaf_is_no_authority() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "leaf")])
+    now = datetime.datetime.now(datetime.UTC)
+    leaf = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    with pytest.raises(ArmError, match="self-signed CA"):
+        check_authority(leaf.public_bytes(Encoding.PEM).decode())

@@ -61,6 +61,14 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
         pass
 
 
+def test_a_master_secret_of_another_length_is_refused(tmp_path: Path) -> None:
+    with installation.opened(tmp_path):
+        pass
+    (tmp_path / "master.key").write_bytes(b"short")
+    with pytest.raises(TowropeError, match="must have 32 bytes"), installation.opened(tmp_path):
+        pass
+
+
 @pytest.mark.parametrize("name", ["ids.json", "master.key", "token-signing.pem"])
 def test_a_damaged_file_is_said_and_left_alone(tmp_path: Path, name: str) -> None:
     with installation.opened(tmp_path / "state"):

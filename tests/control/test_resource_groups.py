@@ -74,6 +74,15 @@ async def test_lists_come_in_pages(plane: Plane) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "token", ["", "!", "bm90IGpzb24", "WzFd", "W10", "WyJhIiwiYiJd", "Ww" * 2000]
+)
+async def test_a_link_that_is_not_ours_is_refused(plane: Plane, token: str) -> None:
+    query = {"api-version": "1", "$SkipToken": token}
+    answer = await plane.api.get(GROUPS, params=query)
+    assert error_of(answer) == (400, "InvalidSkipToken")
+
+
 async def test_deleting_it_deletes_what_is_in_it(
     plane: Plane, onboarding_key: OnboardingKey
 ) -> None:

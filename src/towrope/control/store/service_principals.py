@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from towrope.control.store.tables import service_principals as table
@@ -39,8 +39,3 @@ async def add(connection: AsyncConnection, principal: ServicePrincipal) -> None:
             secret_hash=principal.secret_hash,
         )
     )
-
-
-async def set_secret_hash(connection: AsyncConnection, app_id: str, secret_hash: str) -> None:
-    where = table.c.app_id == app_id.lower()
-    await connection.execute(update(table).where(where).values(secret_hash=secret_hash))
