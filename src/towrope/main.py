@@ -13,9 +13,9 @@ PROGRAMS = {
     "server": Lazy(
         "towrope.programs.server:command", "Run the server: control plane and relay.", "server"
     ),
-    "agent": Lazy("towrope.programs.agent:command", "Run the agent of a cluster.", "agent"),
+    "agent": Lazy("towrope.programs.agent:command", "Run the agent of a cluster."),
     "quickstart": Lazy(
-        "towrope.programs.quickstart:command", "Try all of it on this machine.", "all"
+        "towrope.programs.quickstart:command", "Try all of it on this machine.", "server"
     ),
 }
 
