@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.fixtures.cluster import Cluster
-from tests.fixtures.installation import Installation, Proxy, installed, until
+from tests.fixtures.installation import GROUP, Installation, Proxy, installed, until
 
 AGAIN_WITHIN = 5.0
 """Seconds from the moment when the path is whole to a kubectl that works."""
@@ -142,3 +142,16 @@ def test_the_apiserver_restarts(
     finally:
         second_cluster.start_apiserver()
     works_again(through)
+
+
+def test_a_proxy_for_an_agent_that_is_gone_says_so(beside: Installation) -> None:
+    assert beside.agent is not None
+    beside.agent.stop()
+    try:
+        words = ["connectedk8s", "proxy", "-n", beside.name, "-g", GROUP, "--port", "0"]
+        done = beside.towrope(*words, "--token-file", str(beside.token_file), check=False)
+        assert done.returncode != 0
+        assert "no agent is connected in the target arc resource" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        beside.start_agent()
