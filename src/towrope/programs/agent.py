@@ -56,7 +56,7 @@ def command(kubeconfig: Path | None, context: str | None, namespace: str, verbos
 
 async def run(found: Apiserver, *, namespace: str) -> None:
     """Runs the agent until it is told to stop. Raises what makes that impossible from the start."""
-    asyncio.get_running_loop().set_exception_handler(_loop_failure)
+    tasks.report_failures()
     stopping = _stop_signals()
     async with contextlib.AsyncExitStack() as undo:
         cluster = ClusterApi(found.own_access, namespace=namespace)
@@ -138,19 +138,6 @@ def _stop_signals() -> asyncio.Event:
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
     return stopping
-
-
-def _loop_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # A peer that hangs up in the middle of something is its business, not a failure of ours; the
-    # TLS library reports it with an exception's class, which the standard handler cannot print.
-    error = context.get("exception")
-    is_peer = isinstance(error, OSError | type)
-    level = _log.debug if is_peer else _log.error
-    level(
-        "event loop",
-        message=context.get("message"),
-        exc_info=error if isinstance(error, BaseException) and not is_peer else None,
-    )
 
 
 if __name__ == "__main__":

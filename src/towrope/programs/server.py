@@ -24,7 +24,7 @@ from towrope.control.tls import CertificateFiles, ServerTls
 from towrope.ops import logs
 from towrope.ops.certificates import fingerprint
 from towrope.ops.files import write_private
-from towrope.ops.tasks import cancel, spawn
+from towrope.ops.tasks import cancel, report_failures, spawn
 from towrope.relay.relay import Relay
 from towrope.wire.errors import Hop, TowropeError, foreign
 
@@ -136,6 +136,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
 async def serve(options: Options) -> None:
     """Runs until SIGTERM or SIGINT. Raises `TowropeError` where it cannot start."""
+    report_failures()
     stop = _stop_requested()
     port = options.port or _free_port(options.host)
     url = parse_public_url(options.public_url or f"https://localhost:{port}")

@@ -18,7 +18,7 @@ from towrope.client.proxy.local import LocalProxy
 from towrope.client.proxy.routes import Route
 from towrope.client.proxy.sender import Fetch, Sender
 from towrope.client.proxy.stopping import stop_signal
-from towrope.ops.tasks import cancel, spawn
+from towrope.ops.tasks import cancel, report_failures, spawn
 from towrope.wire.errors import TowropeError
 
 REPEAT_AFTER = 60.0
@@ -59,6 +59,7 @@ async def run(
     voice: Voice,
 ) -> None:
     """Proxies until the process is told to stop. Raises `TowropeError` where it cannot start."""
+    report_failures()
     report = _once(voice.warn)
     sender = Sender(credential, fetch, tls=tls)
     server_name = entry_of(credential.kubeconfig, port=wish.port).tls_server_name
