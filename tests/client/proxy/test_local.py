@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from tests.client.proxy.conftest import Started, World, until, who_answers
@@ -127,7 +128,8 @@ async def test_a_strangers_port_is_refused_with_its_process(
     monkeypatch.setattr("towrope.client.proxy.local.CLAIM_WITHIN", 0.3)
     with listen(0) as stranger:
         port = stranger.getsockname()[1]
-        expected = rf"Port {port} is already in use by .*python.* \(pid \d+\)\. Please select"
+        me = psutil.Process()
+        expected = rf"Port {port} is already in use by {me.name()} \(pid {me.pid}\)\. Please select"
         with pytest.raises(PortInUse, match=expected):
             async with started("one", port=port):
                 pass
