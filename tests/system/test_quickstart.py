@@ -84,7 +84,7 @@ def test_on_a_cluster_of_ones_own_it_leaves_nothing_behind(second_cluster: Clust
     assert "there-before" in out.partition("get pods -A")[2]
     second_cluster.kubectl("delete", "pod/there-before", "--wait=false")
     left = second_cluster.kubectl("get", "sa,clusterrolebindings,clusterroles", "-A", "-o", "name")
-    assert "demo-user" not in left.stdout
+    assert "quickstart-user" not in left.stdout
     assert "towrope-agent" not in left.stdout
 
 

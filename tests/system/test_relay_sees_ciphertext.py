@@ -20,6 +20,7 @@ def watched(
     folder = tmp_path_factory.mktemp("watched")
     with installed(second_cluster, folder, name="shop-18", agent="pod", watched=True) as made:
         yield made
+        made.delete()
 
 
 def test_the_relay_sees_neither_token_nor_answer(

@@ -54,7 +54,8 @@ def check(client: Client, *, resource_id: str) -> Facts:
     if found is not None and found.lower() != resource_id.lower():
         raise Conflict(
             f"The cluster is connected already, as {described(found)}, and not as"
-            f" {described(resource_id)}. Delete that one first with 'towrope connectedk8s delete'.",
+            f" {described(resource_id)}. Delete that one first with 'towrope connectedk8s delete';"
+            f" where its server is gone, with 'kubectl delete namespace {names.NAMESPACE}'.",
             hop=Hop.APISERVER,
         )
     return Facts(

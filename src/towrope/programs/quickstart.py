@@ -27,8 +27,8 @@ from towrope.programs.child import Child, ChildFailed
 
 GROUP = "quickstart"
 CLUSTER = "demo"
-ACCOUNT = "demo-user"
-BINDING = "demo-user-binding"
+ACCOUNT = "quickstart-user"
+BINDING = f"{ACCOUNT}-binding"
 TOKEN_WITHIN = 30.0
 
 TOKEN_SECRET = f"""\
@@ -125,7 +125,9 @@ class Quickstart:
         self.say("A service account with a token, made in the cluster")
         if self.context is not None:  # a cluster that is ours goes as a whole
             made = (f"secret/{ACCOUNT}-secret", f"clusterrolebinding/{BINDING}", f"sa/{ACCOUNT}")
-            self.undo.callback(self.do, self.kubectl("delete", *made, "--ignore-not-found"))
+            remove = self.kubectl("delete", *made, "--ignore-not-found")
+            self.do(remove, quiet=True)  # a run that was killed may have left them
+            self.undo.callback(self.do, remove)
         self.do(self.kubectl("create", "serviceaccount", ACCOUNT))
         binding = self.kubectl("create", "clusterrolebinding", BINDING)
         self.do(
