@@ -12,7 +12,8 @@ from towrope.wire.head import Field, RequestHead
 
 UNVERIFIED_BEARER = "unverified bearer"
 
-_BEARER = re.compile(rb"(?i:bearer) +[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1
+# Wider than RFC 6750 §2.1: the apiserver takes any token without a space, and some have a ':'.
+_BEARER = re.compile(rb"(?i:bearer) +[\x21\x23-\x2b\x2d-\x7e]+")
 # A second credential for the apiserver: a token for browsers, as the name of a subprotocol.
 _TOKEN_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
 _CALLERS_OWN = (b"authorization", b"impersonate-")
