@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 export TOWROPE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/towrope
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint types layers unit system testbed conformance bench fuzz soak lock format clean
+.PHONY: help quickstart test lint types layers unit system testbed conformance bench fuzz lock format clean
 
 help: ## Explain these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -8,6 +8,7 @@ part of a message for the whole.
 import asyncio
 from collections.abc import Callable
 
+from towrope.tunnel.websocket import resume_reading
 from towrope.wire.errors import Cut, Hop
 from towrope.wire.head import HEAD_LIMIT, end_of_head
 
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
     def _resume_reading(self) -> None:
         if self._reading_is_paused and not self.transport.is_closing():
             self._reading_is_paused = False
-            self.transport.resume_reading()
+            resume_reading(self.transport)
 
     def write(self, data: bytes) -> None:
         if data and not self._lost and not self.transport.is_closing():

@@ -7,6 +7,8 @@ side is cut on the other, so that nobody takes a part for the whole.
 import asyncio
 from collections.abc import Callable
 
+from towrope.tunnel.websocket import resume_reading
+
 Ended = Callable[["BaseException | None"], None]
 
 
@@ -45,7 +47,7 @@ class Splice(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         if not self._other.transport.is_closing():
-            self._other.transport.resume_reading()
+            resume_reading(self._other.transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._is_lost = True
@@ -98,5 +100,5 @@ def join(
         asyncio.get_running_loop().call_soon(first._tell, gone)
         return first, second
     for half in (first, second):
-        half.transport.resume_reading()
+        resume_reading(half.transport)
     return first, second
