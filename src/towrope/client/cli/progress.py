@@ -19,16 +19,19 @@ def progress() -> Iterator[Callable[[str], None]]:
     status = console.status("")
     steps: list[str] = []
 
-    def tell(step: str) -> None:
+    def settle() -> None:
+        status.stop()  # before the next line, or its last frame could stay beside it
         if steps:
             console.print(f"✓ {steps[-1]}")
+
+    def tell(step: str) -> None:
+        settle()
         steps.append(step)
         status.update(f"{step} …")
         status.start()
 
     try:
         yield tell
-        if steps:
-            console.print(f"✓ {steps[-1]}")
+        settle()
     finally:
         status.stop()
