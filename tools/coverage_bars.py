@@ -5,7 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-EVERYTHING = ("src/towrope/wire/",)
+EVERYTHING = (
+    "src/towrope/wire/",
+    "src/towrope/relay/admission.py",
+    "src/towrope/agent/identity.py",
+    "src/towrope/agent/screening.py",
+    "src/towrope/control/access_tokens.py",
+    "src/towrope/control/agent_keys.py",
+    "src/towrope/control/authentication.py",
+    "src/towrope/control/credentials.py",
+    "src/towrope/control/token_endpoint.py",
+)
 """Packages and modules that decide access, or that such a decision rests on."""
 BAR = 90.0
 

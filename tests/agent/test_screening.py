@@ -293,3 +293,24 @@ def test_any_head_is_refused_or_written_so_that_it_reads_the_same(
     encoded = request.head(host=b"b", credential=()).encode()
     assert end_of_head(encoded) == len(encoded)
     assert parse_request(encoded).encode() == encoded
+
+
+UPGRADE = ((b"Connection", b"Upgrade"), (b"Upgrade", b"SPDY/3.1"))
+
+
+def upgrade_of(*items: tuple[bytes, bytes], minor: int = 1) -> bytes | None:
+    fields = Fields(((b"Host", b"cluster"), *items))
+    return screen(RequestHead(b"POST", b"/exec", fields, minor)).upgrade
+
+
+def test_only_what_kubectl_switches_to_is_an_upgrade() -> None:
+    assert upgrade_of(*UPGRADE) == b"SPDY/3.1"
+    assert upgrade_of(*UPGRADE, (b"Content-Length", b"0")) == b"SPDY/3.1"
+    assert upgrade_of((b"Connection", b"Upgrade"), (b"Upgrade", b"h2c")) is None
+    assert upgrade_of((b"Upgrade", b"websocket")) is None, "Connection does not name it"
+    assert upgrade_of(*UPGRADE, minor=0) is None, "HTTP/1.0 knows no upgrade"
+
+
+def test_an_upgrade_with_a_body_is_refused() -> None:
+    with pytest.raises(Malformed):
+        upgrade_of(*UPGRADE, (b"Content-Length", b"3"))

@@ -56,10 +56,6 @@ class Request:
     keeps_alive: bool
     minor: int
 
-    @property
-    def expects_continue(self) -> bool:
-        return self.fields.first(b"expect") is not None
-
     def head(self, *, host: bytes, path: bytes = b"", credential: tuple[Field, ...]) -> RequestHead:
         """The head to send to the apiserver; `path` comes before the target."""
         made: list[Field] = [(b"Host", host), *credential, *self.framing.fields()]
