@@ -3,7 +3,14 @@ import re
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
-from tests.control.conftest import GROUP, SUBSCRIPTION, TENANT, OnboardingKey, Plane
+from tests.control.conftest import (
+    GROUP,
+    HYBRID_CONNECTIONS,
+    SUBSCRIPTION,
+    TENANT,
+    OnboardingKey,
+    Plane,
+)
 from towrope.control.store import clusters
 
 PUBLIC = {
@@ -90,3 +97,15 @@ async def test_a_deleted_hybrid_connection_is_not_known_and_is_told(
     assert not await plane.control.knows("label-printer")
     assert len(plane.removed) == 2
     assert "label-printer" in plane.removed
+
+
+async def test_it_knows_which_authorization_rules_there_are(plane: Plane) -> None:
+    await plane.make_group()
+    await plane.make_hybrid_connection("label-printer")
+    rule = f"{HYBRID_CONNECTIONS}/label-printer/authorizationRules/sender"
+    made = await plane.api.put(rule, json={"properties": {"rights": ["Send"]}})
+    assert made.is_success
+    assert await plane.control.has_rule("label-printer", "sender")
+    assert not await plane.control.has_rule("label-printer", "other")
+    await plane.api.delete(rule)
+    assert not await plane.control.has_rule("label-printer", "sender")

@@ -83,12 +83,33 @@ async def test_nobody_asks_what_exists_without_a_token_of_ours() -> None:
         asked.append(path)
         return True
 
-    admission = Admission(master=b"m" * 32, knows=knows, clock=lambda: 0.0)
+    async def has_rule(path: str, _rule: str) -> bool:
+        return await knows(path)
+
+    admission = Admission(master=b"m" * 32, knows=knows, has_rule=has_rule, clock=lambda: 0.0)
     key = sas.derive_key(b"n" * 32, path="a", rule=RULE, rights=frozenset({Right.SEND}))
     token = sas.mint(audience="http://h/a", key=key, rule=RULE, expires_at=60)
     with pytest.raises(Unauthenticated):
         await admission.admit("a/b/c", token, Right.SEND)
     assert asked == []
+
+
+@pytest.mark.parametrize(("action", "right"), [("listen", Right.LISTEN), ("connect", Right.SEND)])
+async def test_the_key_of_a_deleted_rule_is_worth_nothing(
+    relay: RunningRelay, action: str, right: Right
+) -> None:
+    token = relay.mint("alpha", right)
+    relay.deleted_rules.add(("alpha", RULE))
+    with pytest.raises(Unauthenticated, match="does not exist any more"):
+        await relay.dial("alpha", Action(action), End(), token=token)
+
+
+async def test_a_clusters_rules_are_no_resources_to_look_up(relay: RunningRelay) -> None:
+    path = f"microsoft.kubernetes/connectedclusters/{'0' * 64}/1"
+    relay.paths.add(path)
+    relay.deleted_rules.add((path, RULE))
+    ws = await relay.dial(path, Action.LISTEN, End(), token=relay.mint(path, Right.LISTEN))
+    ws.close()
 
 
 @pytest.mark.parametrize("place", ["header", "query", "authorization"])

@@ -35,3 +35,10 @@ def test_cluster_names_follow_arcs_rule() -> None:
     assert names.CLUSTER_NAME.fullmatch("a-B_9")
     for bad in ("", "a" * 64, "a.b", "a/b", "ä"):
         assert not names.CLUSTER_NAME.fullmatch(bad)
+
+
+def test_only_clusters_have_names_below_their_type() -> None:
+    assert names.is_of_cluster(names.hybrid_connection(ID, created_ns=1))
+    assert names.is_of_cluster("Microsoft.Kubernetes/connectedClusters/x/1")
+    for other in ("label-printer", "microsoft.kubernetes", "x/microsoft.kubernetes/y"):
+        assert not names.is_of_cluster(other)

@@ -63,6 +63,11 @@ class ControlPlane:
                 return True
             return await hybrid_connections.find(connection, path) is not None
 
+    async def has_rule(self, path: str, rule: str) -> bool:
+        """Whether the hybrid connection has an authorization rule of this name."""
+        async with self.services.database.reading() as connection:
+            return await hybrid_connections.find_rule(connection, path, rule) is not None
+
     def presence(self, path: str, listeners: int) -> None:
         """The relay tells how many listeners a path has."""
         self.services.presence.changed(path, listeners)

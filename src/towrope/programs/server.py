@@ -161,6 +161,7 @@ async def _listening(
         master=settings.master,
         address=f"wss://{settings.url.netloc}",
         knows=control.knows,
+        has_rule=control.has_rule,
         presence=control.presence,
     )
     connections = Connections(control.asgi)

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from towrope.wire import address, sas
-from towrope.wire.errors import Hop, NotFound
+from towrope.wire.errors import Hop, NotFound, Unauthenticated
+from towrope.wire.names import is_of_cluster
 from towrope.wire.sas import Right
 
 
@@ -16,17 +17,22 @@ class Admitted:
 
 
 class Admission:
-    """`knows` says whether a hybrid connection exists; `clock` gives Unix seconds."""
+    """`knows` says whether a hybrid connection exists, `has_rule` whether it has such a rule.
+
+    `clock` gives Unix seconds.
+    """
 
     def __init__(
         self,
         *,
         master: bytes,
         knows: Callable[[str], Awaitable[bool]],
+        has_rule: Callable[[str, str], Awaitable[bool]],
         clock: Callable[[], float],
     ) -> None:
         self._master = master
         self._knows = knows
+        self._has_rule = has_rule
         self._clock = clock
 
     async def admit(self, path: str, token: str, right: Right) -> Admitted:
@@ -41,8 +47,20 @@ class Admission:
             raise sas.not_signed(parsed, master=self._master)
         for name in names:
             if await self._knows(name):
-                return self.verify(name, token, right, target=path)
+                admitted = self.verify(name, token, right, target=path)
+                await self._check_rule(name, parsed.rule)
+                return admitted
         raise NotFound("Endpoint does not exist.", hop=Hop.RELAY)
+
+    async def _check_rule(self, path: str, rule: str) -> None:
+        # A key is derived for ever; the rule that it belongs to may be gone. A cluster's two rules
+        # are no resources: their tokens are minted, and end by themselves.
+        if not is_of_cluster(path) and not await self._has_rule(path, rule):
+            raise Unauthenticated(
+                "The token's authorization rule does not exist any more. Make one, and a token"
+                " with its key.",
+                hop=Hop.RELAY,
+            )
 
     def verify(self, path: str, token: str, right: Right, *, target: str) -> Admitted:
         """Checks a token for a hybrid connection that exists. Raises as `admit`."""

@@ -50,8 +50,9 @@ class Relay:
     """A relay node on one public port.
 
     `address` (`wss://host:port`) is given to listeners as the place of the rendezvous. `knows` says
-    whether a hybrid connection exists. `presence` is called with a path and its number of
-    listeners, on every change of that. `clock` gives Unix seconds.
+    whether a hybrid connection exists, `has_rule` whether it has a rule of that name. `presence` is
+    called with a path and its number of listeners, on every change of that. `clock` gives Unix
+    seconds.
     """
 
     def __init__(
@@ -60,13 +61,16 @@ class Relay:
         master: bytes,
         address: str,
         knows: Callable[[str], Awaitable[bool]],
+        has_rule: Callable[[str, str], Awaitable[bool]],
         presence: Callable[[str, int], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._address = address
         self._presence = presence
         self._knows = knows
-        self._admission = Admission(master=master, knows=self._exists, clock=clock)
+        self._admission = Admission(
+            master=master, knows=self._exists, has_rule=has_rule, clock=clock
+        )
         self._rendezvous: Rendezvous[ControlChannel, Standby, Guest] = Rendezvous(
             choose=random.SystemRandom().choice, new_id=partial(secrets.token_urlsafe, 24)
         )

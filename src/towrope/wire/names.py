@@ -45,6 +45,11 @@ def hybrid_connection(resource_id: str, *, created_ns: int) -> str:
     return f"{CLUSTER_TYPE.lower()}/{cluster_hash(resource_id)}/{created_ns}"
 
 
+def is_of_cluster(hybrid_connection_name: str) -> bool:
+    """Whether a hybrid connection is a connected cluster's; no other can have such a name."""
+    return hybrid_connection_name.lower().startswith(f"{CLUSTER_TYPE.lower()}/")
+
+
 def tls_server_name(resource_id: str, *, domain: str) -> str:
     """The name in the certificate of the cluster's agent, and the SNI that chooses the cluster.
 
