@@ -39,7 +39,7 @@ def check_sentence(done: subprocess.CompletedProcess[str], text: str) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert text in done.stderr
-    assert done.stderr.startswith("Error: ")
+    assert done.stderr.startswith("ERROR: ")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert "agents-own-token" not in done.stderr

@@ -48,7 +48,7 @@ def command(kubeconfig: Path | None, context: str | None, namespace: str, verbos
         found = apiserver.find(kubeconfig=kubeconfig, context=context)
         asyncio.run(run(found, namespace=namespace))
     except TowropeError as error:
-        click.echo(f"Error: {error.message}", err=True)
+        click.echo(f"ERROR: {error.message}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
