@@ -6,7 +6,6 @@ Nothing dials in. It stops in order on SIGTERM and Ctrl-C.
 import asyncio
 import contextlib
 import datetime
-import signal
 import ssl
 import sys
 from pathlib import Path
@@ -26,6 +25,7 @@ from towrope.agent.streams import Streams
 from towrope.agent.tickets import Tickets
 from towrope.agent.upstream import Upstreams
 from towrope.ops import logs, tasks
+from towrope.ops.stopping import stop_signal
 from towrope.wire import names
 from towrope.wire.errors import Hop, NotFound, Refused, TowropeError
 
@@ -57,8 +57,8 @@ def command(kubeconfig: Path | None, context: str | None, namespace: str, verbos
 async def run(found: Apiserver, *, namespace: str) -> None:
     """Runs the agent until it is told to stop. Raises what makes that impossible from the start."""
     tasks.report_failures()
-    stopping = _stop_signals()
     async with contextlib.AsyncExitStack() as undo:
+        stopping = undo.enter_context(stop_signal())
         cluster = ClusterApi(found.own_access, namespace=namespace)
         undo.push_async_callback(cluster.close)
         settings = await _settings(cluster, namespace)
@@ -127,17 +127,6 @@ async def _unless_stopped(work: Any, stopping: asyncio.Event) -> Any:
         return await task if task.done() else None
     finally:
         await tasks.cancel(task, stop)
-
-
-def _stop_signals() -> asyncio.Event:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, stopping.set)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
-    return stopping
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from towrope.control.tls import CertificateFiles, ServerTls
 from towrope.ops import logs
 from towrope.ops.certificates import fingerprint
 from towrope.ops.files import write_private
+from towrope.ops.stopping import stop_signal
 from towrope.ops.tasks import cancel, report_failures, spawn
 from towrope.relay.relay import Relay
 from towrope.wire.errors import Hop, TowropeError, foreign
@@ -137,10 +137,9 @@ def command(  # noqa: PLR0913 - one parameter for each option
 async def serve(options: Options) -> None:
     """Runs until SIGTERM or SIGINT. Raises `TowropeError` where it cannot start."""
     report_failures()
-    stop = _stop_requested()
     port = options.port or _free_port(options.host)
     url = parse_public_url(options.public_url or f"https://localhost:{port}")
-    with installation.opened(options.state_dir) as installed:
+    with stop_signal() as stop, installation.opened(options.state_dir) as installed:
         certificate = _certificate(options, installed, url)
         settings = _settings(options, installed, url, certificate)
         async with _listening(settings, certificate, host=options.host, port=port) as control:
@@ -265,17 +264,6 @@ def _show(made: Credential, url: PublicUrl, trusted: str | None) -> None:
         click.echo(f"  CA fingerprint  {trusted}")
     click.echo("Sign in with it (the secret is read from standard input):")
     click.echo(f"  towrope login --service-principal --server {url}{trust} -u {made.app_id} -p -")
-
-
-def _stop_requested() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    return stop
 
 
 def _free_port(host: str) -> int:

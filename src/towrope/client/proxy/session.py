@@ -17,7 +17,7 @@ from towrope.client.kubeconfig import Entry, Kubeconfig, entry_of, looser_mode, 
 from towrope.client.proxy.local import LocalProxy
 from towrope.client.proxy.routes import Route
 from towrope.client.proxy.sender import Fetch, Sender
-from towrope.client.proxy.stopping import stop_signal
+from towrope.ops.stopping import stop_signal
 from towrope.ops.tasks import cancel, report_failures, spawn
 from towrope.wire.errors import TowropeError
 

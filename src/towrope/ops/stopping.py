@@ -1,4 +1,4 @@
-"""How the local proxy is told to stop: Ctrl-C, a closed terminal, `kill`; on every system."""
+"""How a program is told to stop: Ctrl-C, a closed terminal, `kill`; on every system."""
 
 import asyncio
 import contextlib
