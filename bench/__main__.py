@@ -30,7 +30,9 @@ def main() -> None:
         _print_latency("small GET, kept-alive connection", measures.keep_alive(ends))
         _print_latency("new connection and a small GET", measures.new_connection(ends))
         _print_throughput(measures.throughput(ends, _blob(installation)))
-        _print_memory(installation, proxy, ends[1])
+        pids = _processes(installation, proxy)
+        _print_processor_time(measures.processor_time(ends[1], pids))
+        _print_memory(pids, ends[1])
 
 
 def _blob(installation: Installation) -> str:
@@ -67,13 +69,23 @@ def _print_throughput(results: dict[str, float]) -> None:
     print(f"| tunnel : direct | {results['tunnel'] / results['direct']:.2f} |\n")
 
 
-def _print_memory(installation: Installation, proxy: Proxy, end: End) -> None:
+def _processes(installation: Installation, proxy: Proxy) -> dict[str, int]:
     assert installation.server is not None
-    pids = {
+    return {
         "server with relay": installation.server.pid,
         "agent": installation.agent_pids()[0],
         "local proxy": proxy.child.pid,
     }
+
+
+def _print_processor_time(used: dict[str, float]) -> None:
+    print("| processor time of a small GET | ms |\n|---|---|")
+    for name, milliseconds in used.items():
+        print(f"| {name} | {milliseconds:.2f} |")
+    print()
+
+
+def _print_memory(pids: dict[str, int], end: End) -> None:
     idle = measures.resident(pids)
     with contextlib.ExitStack() as stack:
         for _ in range(STREAMS):

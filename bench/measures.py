@@ -71,6 +71,22 @@ def throughput(ends: Sequence[End], path: str, *, rounds: int = 5) -> dict[str, 
     return {name: statistics.median(rates) for name, rates in taken.items()}
 
 
+def processor_time(end: End, pids: dict[str, int], *, requests: int = 3000) -> dict[str, float]:
+    """Milliseconds of processor time that a small GET costs each process."""
+    connection = end.connect()
+    before = {name: _used(pid) for name, pid in pids.items()}
+    for _ in range(requests):
+        end.get(connection, SMALL).read()
+    used = {name: (_used(pid) - before[name]) * 1000 / requests for name, pid in pids.items()}
+    connection.close()
+    return used
+
+
+def _used(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
 def resident(pids: dict[str, int]) -> dict[str, float]:
     """Resident memory of each process, in MiB."""
     return {name: psutil.Process(pid).memory_info().rss / MIB for name, pid in pids.items()}
