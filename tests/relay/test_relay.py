@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from tests.fixtures.ends import End, read_all, write_all
-from tests.fixtures.relay import HANDSHAKE, HOST, RunningRelay
+from tests.fixtures.relay import HANDSHAKE, HOST, RULE, RunningRelay
 from tests.relay.conversation import accept, accept_at, join, listening
 from towrope.ops import tasks
 from towrope.relay import listeners
@@ -428,6 +428,33 @@ async def test_a_bad_renewal_ends_a_listener(
         ws.send_text(renewal(make(relay)))
         assert (await control.end()).code == 1008
     await relay.presence_is("alpha", 0)
+
+
+async def test_a_deleted_rule_renews_nothing(relay: RunningRelay) -> None:
+    async with listening(relay) as (control, ws):
+        relay.deleted_rules.add(("alpha", RULE))
+        ws.send_text(renewal(relay.mint("alpha", Right.LISTEN)))
+        assert (await control.end()).code == 1008
+
+
+async def test_renewals_do_not_pile_up(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may ask the control plane, so a flood of them must not."""
+    asked = 0
+
+    async def never(_path: str, _rule: str) -> bool:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+        return True
+
+    async with listening(relay) as (control, ws):
+        monkeypatch.setattr(relay.relay._admission, "_has_rule", never)
+        for _ in range(10):
+            ws.send_text(renewal(relay.mint("alpha", Right.LISTEN)))
+        assert (await control.end()).code == 1008
+    assert asked == 1
 
 
 def renewal(token: str) -> str:

@@ -6,6 +6,7 @@ Both last no longer than the listener's token. Neither knows how senders find th
 import asyncio
 from collections.abc import Callable
 
+from towrope.ops import tasks
 from towrope.relay.admission import Admission, Admitted
 from towrope.tunnel.websocket import WRITE_HIGH_WATER, Closing, Kind, Receiver, WebSocket
 from towrope.wire import messages
@@ -74,6 +75,7 @@ class ControlChannel(Listener):
         super().__init__(admitted, admission, ended=ended)
         self._text = bytearray()
         self._in_text = False
+        self._renewing = False
 
     def offer(self, accept: messages.Accept) -> bool:
         """Tells the listener of a sender; False where it does not read what it was told before."""
@@ -99,6 +101,19 @@ class ControlChannel(Listener):
     def _message_received(self, text: bytes) -> None:
         message = messages.decode_control(text)
         if message.renew_token is not None:
-            token = message.renew_token.token
-            renewed = self._admission.verify(self.path, token, Right.LISTEN, target=self.path)
+            if self._renewing:  # each may ask the control plane; one at a time is enough
+                self.ws.close(POLICY, "A token is being renewed already.")
+                return
+            self._renewing = True
+            tasks.spawn(self._renew(message.renew_token.token), name="renew token")
+
+    async def _renew(self, token: str) -> None:
+        try:
+            renewed = await self._admission.admit(self.path, token, Right.LISTEN)
+        except TowropeError as error:
+            self.ws.close(error.close_code, str(error))
+            return
+        finally:
+            self._renewing = False
+        if self.ws.is_open:
             self._expire_with(renewed)
