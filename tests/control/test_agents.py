@@ -59,6 +59,7 @@ async def enrolled(plane: Plane, cluster: str, onboarding_key: OnboardingKey) ->
     assert answer.json() == {
         "resourceId": cluster,
         "tlsServerName": names.tls_server_name(cluster, domain="clusters.towrope.example.org"),
+        "trust": {"issuers": [], "directoryChangedAt": 0},
     }
     return cluster
 

@@ -107,8 +107,7 @@ async def test_there_is_one_administrator_whose_secret_is_not_kept(plane: Plane)
     assert delivered == []
     made = plane.administrator
     async with database.reading() as connection:
-        kept = await service_principals.find(connection, made.app_id.upper())
-    assert kept is not None
+        [kept] = await service_principals.credentials_of(connection, made.app_id.upper())
     assert kept.secret_hash == hashlib.sha256(made.secret.encode()).hexdigest()
     assert made.secret not in repr(made)
     assert kept.secret_hash not in repr(kept)

@@ -26,6 +26,15 @@ class Decision:
     principal: str
     """For the audit event; never a token."""
     credential: tuple[Field, ...]
+    """All fields of the request upstream that say who asks: the caller's own, or impersonation."""
+    is_impersonated: bool = False
+    """Whether the request goes upstream with the agent's own credential beside `credential`. Only
+    where an identity was verified for this very request."""
+    groups: tuple[str, ...] = ()
+    subject: str = ""
+    """Whom the caller acts as, where it asked to act as somebody else (`kubectl --as`)."""
+    hint: str = ""
+    """A sentence for the caller where the apiserver answers 401 to a credential of its own."""
 
 
 def decide(head: RequestHead) -> Decision:

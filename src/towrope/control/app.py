@@ -34,6 +34,7 @@ class ControlPlane:
         settings: Settings,
         *,
         removed: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str | None, str], None] = lambda _path, _kind: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         database = Database(settings.database_url)
@@ -44,6 +45,7 @@ class ControlPlane:
             tokens=AccessTokens(settings, clock=clock),
             clock=clock,
             removed=removed,
+            notify=notify,
         )
         self.asgi = _application(self.services)
 

@@ -5,8 +5,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from towrope.control.access_tokens import unauthenticated
 from towrope.control.arm_error import ArmError, envelope
+from towrope.control.principal import Principal
 from towrope.control.services import Services
-from towrope.control.store import service_principals
+from towrope.control.store import groups, service_principals
+from towrope.control.store.groups import MemberKind
 
 SCHEME = "bearer "
 
@@ -26,14 +28,19 @@ class Authenticated:
             return
         await self._app(scope, receive, send)
 
-    async def _principal(self, headers: Headers) -> str:
-        """The application id of the caller. Raises `ArmError` (401)."""
+    async def _principal(self, headers: Headers) -> Principal:
+        """The caller, as the directory has it now. Raises `ArmError` (401)."""
         app_id = self._services.tokens.verify(bearer_token(headers))
         async with self._services.database.reading() as connection:
-            principal = await service_principals.find(connection, app_id)
-        if principal is None:
-            raise unauthenticated("The access token's application does not exist any more.")
-        return principal.app_id
+            found = await service_principals.find(connection, app_id)
+            if found is None or not found.account_enabled:
+                raise unauthenticated("The access token's account does not exist any more.")
+            return Principal(
+                object_id=found.object_id,
+                kind=MemberKind.SERVICE_PRINCIPAL,
+                name=found.app_id,
+                groups=await groups.groups_of(connection, found.object_id),
+            )
 
     def _challenge(self) -> str:
         settings = self._services.settings

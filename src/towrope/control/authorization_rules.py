@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from towrope.control import hybrid_connections
 from towrope.control.arm_error import ArmError, invalid_content, invalid_name, resource_not_found
+from towrope.control.authority import allowed
 from towrope.control.hybrid_connections import HYBRID_CONNECTION
 from towrope.control.json_body import answer, decode
 from towrope.control.paging import whole
@@ -21,6 +22,7 @@ from towrope.control.store.hybrid_connections import AuthorizationRule, HybridCo
 from towrope.wire import sas
 from towrope.wire.errors import foreign
 
+PROVIDER = "Microsoft.Relay/namespaces/hybridConnections/authorizationRules"
 COLLECTION = HYBRID_CONNECTION + "/authorizationRules"
 RULE = COLLECTION + "/{rule}"
 TYPE = "Microsoft.Relay/Namespaces/HybridConnections/AuthorizationRules"
@@ -59,9 +61,19 @@ class AuthorizationRules:
 
     def routes(self) -> list[Route]:
         return [
-            arm_route(self._settings, COLLECTION, get=self._list),
-            arm_route(self._settings, RULE, put=self._put, get=self._show, delete=self._delete),
-            arm_route(self._settings, RULE + "/listKeys", post=self._list_keys),
+            arm_route(self._settings, COLLECTION, get=allowed(f"{PROVIDER}/read", self._list)),
+            arm_route(
+                self._settings,
+                RULE,
+                put=allowed(f"{PROVIDER}/write", self._put),
+                get=allowed(f"{PROVIDER}/read", self._show),
+                delete=allowed(f"{PROVIDER}/delete", self._delete),
+            ),
+            arm_route(
+                self._settings,
+                RULE + "/listKeys",
+                post=allowed(f"{PROVIDER}/listKeys/action", self._list_keys),
+            ),
         ]
 
     def _shape(self, made: HybridConnection, rule: AuthorizationRule) -> _Shape:

@@ -20,6 +20,7 @@ from towrope.control.arm_error import (
     invalid_name,
     resource_not_found,
 )
+from towrope.control.authority import allowed
 from towrope.control.json_body import answer, decode
 from towrope.control.paging import page, position
 from towrope.control.presence import Connectivity
@@ -91,15 +92,23 @@ class ConnectedClusters:
 
     def routes(self) -> list[Route]:
         return [
-            arm_route(self._settings, SUBSCRIPTION + COLLECTION, get=self._list),
-            arm_route(self._settings, GROUP + COLLECTION, get=self._list),
+            arm_route(
+                self._settings,
+                SUBSCRIPTION + COLLECTION,
+                get=allowed(f"{names.CLUSTER_TYPE}/read", self._list),
+            ),
+            arm_route(
+                self._settings,
+                GROUP + COLLECTION,
+                get=allowed(f"{names.CLUSTER_TYPE}/read", self._list),
+            ),
             arm_route(
                 self._settings,
                 CLUSTER,
-                put=self._put,
-                get=self._show,
-                patch=self._patch,
-                delete=self._delete,
+                put=allowed(f"{names.CLUSTER_TYPE}/write", self._put),
+                get=allowed(f"{names.CLUSTER_TYPE}/read", self._show),
+                patch=allowed(f"{names.CLUSTER_TYPE}/write", self._patch),
+                delete=allowed(f"{names.CLUSTER_TYPE}/delete", self._delete),
             ),
         ]
 

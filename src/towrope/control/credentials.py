@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from towrope.control.arm_error import ArmError
+from towrope.control.authority import LIST_CREDENTIAL, allowed
 from towrope.control.connected_clusters import CLUSTER, find
 from towrope.control.json_body import answer, decode
 from towrope.control.routing import arm_route
@@ -60,7 +61,7 @@ class Credentials:
 
     def routes(self) -> list[Route]:
         path = f"{CLUSTER}/listClusterUserCredential"
-        return [arm_route(self._services.settings, path, post=self._list)]
+        return [arm_route(self._services.settings, path, post=allowed(LIST_CREDENTIAL, self._list))]
 
     async def _list(self, request: Request) -> Response:
         body = await decode(request, _Body)

@@ -49,7 +49,7 @@ class Envelope:
             status=reply.status,
             seconds=round(time.monotonic() - started, 4),
             request_id=reply.request_id,
-            principal=scope.get("towrope.principal"),
+            principal=str(scope.get("towrope.principal", "")),
         )
 
 

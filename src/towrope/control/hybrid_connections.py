@@ -22,6 +22,7 @@ from towrope.control.arm_error import (
     invalid_name,
     resource_not_found,
 )
+from towrope.control.authority import allowed
 from towrope.control.json_body import answer, decode
 from towrope.control.paging import page, position
 from towrope.control.routing import GROUP, arm_route
@@ -32,6 +33,7 @@ from towrope.control.store.hybrid_connections import HybridConnection
 from towrope.wire import names
 from towrope.wire.errors import foreign
 
+PROVIDER = "Microsoft.Relay/namespaces/hybridConnections"
 COLLECTION = GROUP + "/providers/Microsoft.Relay/namespaces/{namespace}/hybridConnections"
 HYBRID_CONNECTION = COLLECTION + "/{name}"
 TYPE = "Microsoft.Relay/Namespaces/HybridConnections"
@@ -74,13 +76,13 @@ class HybridConnections:
 
     def routes(self) -> list[Route]:
         return [
-            arm_route(self._settings, COLLECTION, get=self._list),
+            arm_route(self._settings, COLLECTION, get=allowed(f"{PROVIDER}/read", self._list)),
             arm_route(
                 self._settings,
                 HYBRID_CONNECTION,
-                put=self._put,
-                get=self._show,
-                delete=self._delete,
+                put=allowed(f"{PROVIDER}/write", self._put),
+                get=allowed(f"{PROVIDER}/read", self._show),
+                delete=allowed(f"{PROVIDER}/delete", self._delete),
             ),
         ]
 

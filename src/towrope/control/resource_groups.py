@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from towrope.control import fields
 from towrope.control.arm_error import ArmError, group_not_found, invalid_name
+from towrope.control.authority import allowed
 from towrope.control.json_body import answer, decode
 from towrope.control.paging import page, position
 from towrope.control.routing import GROUP, SUBSCRIPTION, arm_route
@@ -19,6 +20,7 @@ from towrope.control.store import resource_groups as store
 from towrope.control.store.resource_groups import ResourceGroup
 from towrope.wire.errors import foreign
 
+PROVIDER = "Microsoft.Resources/subscriptions/resourceGroups"
 NAME = re.compile(r"[\w.()-]{0,89}[\w()-]")
 
 
@@ -47,14 +49,18 @@ class ResourceGroups:
 
     def routes(self) -> list[Route]:
         return [
-            arm_route(self._settings, SUBSCRIPTION + "/resourceGroups", get=self._list),
+            arm_route(
+                self._settings,
+                SUBSCRIPTION + "/resourceGroups",
+                get=allowed(f"{PROVIDER}/read", self._list),
+            ),
             arm_route(
                 self._settings,
                 GROUP,
-                put=self._put,
-                get=self._show,
-                head=self._exists,
-                delete=self._delete,
+                put=allowed(f"{PROVIDER}/write", self._put),
+                get=allowed(f"{PROVIDER}/read", self._show),
+                head=allowed(f"{PROVIDER}/read", self._exists),
+                delete=allowed(f"{PROVIDER}/delete", self._delete),
             ),
         ]
 

@@ -1,7 +1,6 @@
 """Routes as ARM's are: paths compared without case, `api-version` required but none pinned."""
 
 import re
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -9,10 +8,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from towrope.control.arm_error import ArmError
+from towrope.control.authority import Handler, action_of
 from towrope.control.settings import Settings
 from towrope.wire.errors import foreign
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 SUBSCRIPTION = "/subscriptions/{subscription}"
 GROUP = SUBSCRIPTION + "/resourceGroups/{group}"
@@ -22,6 +20,9 @@ class CaselessRoute(Route):
     """One path, a handler for each method."""
 
     def __init__(self, path: str, handlers: dict[str, Handler]) -> None:
+        self.actions: dict[str, str | None] = {}
+        """By method, where the resource API's rules guard it: what a caller must be allowed."""
+
         async def dispatch(request: Request) -> Response:
             # HEAD is GET without the body, which the HTTP server leaves out.
             return await (handlers.get(request.method) or handlers["GET"])(request)
@@ -42,7 +43,9 @@ def arm_route(settings: Settings, path: str, **handlers: Handler) -> CaselessRou
         return handle
 
     methods = {name.upper(): checked(handler) for name, handler in handlers.items()}
-    return CaselessRoute(path, methods)
+    route = CaselessRoute(path, methods)
+    route.actions = {name.upper(): action_of(handler) for name, handler in handlers.items()}
+    return route
 
 
 def parameter(request: Request, name: str) -> str | None:

@@ -18,3 +18,6 @@ class Services:
     clock: Callable[[], float]
     removed: Callable[[str], None]
     """Called with the path of a hybrid connection that is no more, once that is durable."""
+    notify: Callable[[str | None, str], None]
+    """Gives the agent that listens at a path, or every agent, a hint of a kind of
+    `wire.agent_api`, once what changed is durable."""

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from towrope.control.authority import allowed
 from towrope.control.json_body import answer
 from towrope.control.paging import whole
 from towrope.control.routing import SUBSCRIPTION, arm_route
@@ -47,7 +48,15 @@ def routes(settings: Settings) -> list[Route]:
         return whole([tenant])
 
     return [
-        arm_route(settings, "/subscriptions", get=list_all),
-        arm_route(settings, SUBSCRIPTION, get=show),
-        arm_route(settings, "/tenants", get=list_tenants),
+        arm_route(
+            settings,
+            "/subscriptions",
+            get=allowed("Microsoft.Resources/subscriptions/read", list_all),
+        ),
+        arm_route(
+            settings, SUBSCRIPTION, get=allowed("Microsoft.Resources/subscriptions/read", show)
+        ),
+        arm_route(
+            settings, "/tenants", get=allowed("Microsoft.Resources/tenants/read", list_tenants)
+        ),
     ]

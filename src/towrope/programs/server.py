@@ -155,7 +155,11 @@ async def serve(options: Options) -> None:
 async def _listening(
     settings: Settings, certificate: _Certificate, *, host: str, port: int
 ) -> AsyncIterator[ControlPlane]:
-    control = ControlPlane(settings, removed=lambda path: relay.forget(path))
+    control = ControlPlane(
+        settings,
+        removed=lambda path: relay.forget(path),
+        notify=lambda path, kind: relay.notify(path, kind),
+    )
     relay = Relay(
         master=settings.master,
         address=f"wss://{settings.url.netloc}",

@@ -84,6 +84,16 @@ class ControlChannel(Listener):
         self.ws.send_text(messages.encode(messages.ControlMessage(accept=accept)))
         return True
 
+    def notify(self, kind: str) -> None:
+        """A listener that does not read is cut: it must not miss a hint and stay connected."""
+        if not self.ws.is_open:
+            return
+        if self.ws.write_buffer_size() > WRITE_HIGH_WATER:
+            self.ws.close(POLICY, "The listener does not read its messages.")
+            return
+        hint = messages.Notify(kind=kind)
+        self.ws.send_text(messages.encode(messages.ControlMessage(notify=hint)))
+
     def frame_received(self, kind: Kind, payload: memoryview, *, fin: bool) -> None:
         self._in_text = kind is Kind.TEXT or (kind is Kind.CONTINUATION and self._in_text)
         if not self._in_text:

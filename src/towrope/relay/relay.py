@@ -124,6 +124,14 @@ class Relay:
             for listener in tuple(self._listeners):
                 listener.ws.abort()
 
+    def notify(self, path: str | None, kind: str) -> None:
+        """Gives the listeners of a path, or of all, a hint that something of this kind changed."""
+        for listener in tuple(self._listeners):
+            if isinstance(listener, ControlChannel) and (
+                path is None or _is_same(listener.path, path)
+            ):
+                listener.notify(kind)
+
     def forget(self, path: str) -> None:
         """The hybrid connection was deleted: its listeners and its streams end with 1001."""
         for guest in self._rendezvous.withdraw_all(lambda guest: _is_same(guest.path, path)):

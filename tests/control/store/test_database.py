@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from towrope.control.store import resource_groups
+from towrope.control.store import groups, resource_groups, service_principals
 from towrope.control.store.database import Database
 from towrope.control.store.resource_groups import ResourceGroup
 from towrope.control.store.tables import metadata
@@ -150,3 +152,46 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     await database.close()
     with pytest.raises(TowropeError, match="newer version"):
         await Database(url(tmp_path)).open()
+
+
+async def test_a_service_principal_of_the_first_revision_keeps_its_secret(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'towrope.db'}")
+    with engine.begin() as plain:
+        config = Config()
+        config.set_main_option("script_location", "towrope.control.store:migrations")
+        config.attributes["connection"] = plain
+        command.upgrade(config, "0001")
+        plain.execute(
+            sa.text(
+                "INSERT INTO service_principals (app_id, object_id, display_name, secret_hash)"
+                " VALUES ('app', 'object', 'administrator', 'hash')"
+            )
+        )
+    engine.dispose()
+    database = Database(url(tmp_path))
+    await database.open()
+    async with database.reading() as connection:
+        principal = await service_principals.find(connection, "app")
+        credentials = await service_principals.credentials_of(connection, "app")
+        memberships = await groups.groups_of(connection, "object")
+    await database.close()
+    assert principal is not None
+    assert principal.account_enabled
+    assert [each.secret_hash for each in credentials] == ["hash"]
+    assert memberships == {groups.ADMINISTRATORS}
+
+
+async def test_groups_in_a_circle_end(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    await database.open()
+    async with database.writing() as connection:
+        for name in ("a", "b", "c"):
+            made = groups.Group(object_id=name, display_name=name, mail_nickname=name, created=1)
+            await groups.add(connection, made)
+        for inner, outer in (("user", "a"), ("a", "b"), ("b", "c"), ("c", "a")):
+            member = groups.Member(object_id=inner, kind=groups.MemberKind.GROUP)
+            await groups.add_member(connection, outer, member)
+    async with database.reading() as connection:
+        found = await groups.groups_of(connection, "user")
+    await database.close()
+    assert found == {"a", "b", "c"}

@@ -1,41 +1,113 @@
-"""Service principals: programs that sign in with a secret, of which only the hash is kept."""
+"""Service principals: programs that sign in with a secret or a certificate, of which they may have
+several at a time. A secret is kept as its hash only."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from towrope.control.store.tables import application_credentials as credentials
+from towrope.control.store.tables import group_members
 from towrope.control.store.tables import service_principals as table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePrincipal:
-    """`secret_hash` is the SHA-256 of a random secret of 256 bits, hexadecimal."""
+    """`app_id` is its client id; `valid_from` and `created` are Unix seconds."""
 
     app_id: str
     object_id: str
+    application_object_id: str
+    """Of the application object, which Azure tells apart from the principal."""
     display_name: str
-    secret_hash: str = field(repr=False)
+    account_enabled: bool = True
+    valid_from: int = 0
+    created: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationCredential:
+    """Either `secret_hash` or `certificate` (PEM) is there; times are Unix seconds."""
+
+    key_id: str
+    app_id: str
+    display_name: str | None = None
+    secret_hash: str | None = field(repr=False, default=None)
+    certificate: str | None = None
+    hint: str | None = None
+    """The first characters of the secret, to tell secrets apart."""
+    starts: int
+    ends: int
+
+
+def secret_hash(secret: str) -> str:
+    """Of a random secret of 256 bits: nothing slower is needed, for it cannot be guessed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 async def find(connection: AsyncConnection, app_id: str) -> ServicePrincipal | None:
-    query = select(*table.columns).where(table.c.app_id == app_id.lower())
-    row = (await connection.execute(query)).one_or_none()
+    return await _one(connection, table.c.app_id == app_id.lower())
+
+
+async def find_by_object_id(connection: AsyncConnection, object_id: str) -> ServicePrincipal | None:
+    return await _one(connection, table.c.object_id == object_id.lower())
+
+
+async def find_by_application(
+    connection: AsyncConnection, application_object_id: str
+) -> ServicePrincipal | None:
+    return await _one(connection, table.c.application_object_id == application_object_id.lower())
+
+
+async def _one(connection: AsyncConnection, where: Any) -> ServicePrincipal | None:
+    row = (await connection.execute(select(*table.columns).where(where))).one_or_none()
     return ServicePrincipal(**row._mapping) if row is not None else None
 
 
-async def find_by_name(connection: AsyncConnection, display_name: str) -> ServicePrincipal | None:
-    query = select(*table.columns).where(table.c.display_name == display_name).limit(1)
-    row = (await connection.execute(query)).one_or_none()
-    return ServicePrincipal(**row._mapping) if row is not None else None
+async def page(
+    connection: AsyncConnection, *, after: str | None, limit: int, display_name: str | None = None
+) -> Sequence[ServicePrincipal]:
+    """At most `limit`, in the order of their application ids."""
+    query = select(*table.columns).order_by(table.c.app_id).limit(limit)
+    if after is not None:
+        query = query.where(table.c.app_id > after)
+    if display_name is not None:
+        query = query.where(table.c.display_name == display_name)
+    return [ServicePrincipal(**row._mapping) for row in await connection.execute(query)]
 
 
 async def add(connection: AsyncConnection, principal: ServicePrincipal) -> None:
-    await connection.execute(
-        insert(table).values(
-            app_id=principal.app_id,
-            object_id=principal.object_id,
-            display_name=principal.display_name,
-            secret_hash=principal.secret_hash,
-        )
-    )
+    values = {column.name: getattr(principal, column.name) for column in table.columns}
+    await connection.execute(insert(table).values(**values))
+
+
+async def change(connection: AsyncConnection, app_id: str, **values: Any) -> None:
+    await connection.execute(update(table).where(table.c.app_id == app_id).values(values))
+
+
+async def remove(connection: AsyncConnection, principal: ServicePrincipal) -> None:
+    where = group_members.c.member_id == principal.object_id
+    await connection.execute(delete(group_members).where(where))
+    await connection.execute(delete(table).where(table.c.app_id == principal.app_id))
+
+
+async def credentials_of(
+    connection: AsyncConnection, app_id: str
+) -> Sequence[ApplicationCredential]:
+    query = select(*credentials.columns).where(credentials.c.app_id == app_id.lower())
+    rows = await connection.execute(query.order_by(credentials.c.starts, credentials.c.key_id))
+    return [ApplicationCredential(**row._mapping) for row in rows]
+
+
+async def add_credential(connection: AsyncConnection, made: ApplicationCredential) -> None:
+    values = {column.name: getattr(made, column.name) for column in credentials.columns}
+    await connection.execute(insert(credentials).values(**values))
+
+
+async def remove_credential(connection: AsyncConnection, app_id: str, key_id: str) -> bool:
+    """Whether there was such a credential."""
+    where = (credentials.c.app_id == app_id, credentials.c.key_id == key_id)
+    return (await connection.execute(delete(credentials).where(*where))).rowcount > 0

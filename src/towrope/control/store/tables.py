@@ -6,9 +6,11 @@ Nothing here is usable as a credential: of secrets there are hashes, of key pair
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
+    Integer,
     MetaData,
     String,
     Table,
@@ -97,11 +99,172 @@ authorization_rules = Table(
     ForeignKeyConstraint(["hybrid_connection_key"], ["hybrid_connections.key"], ondelete="CASCADE"),
 )
 
+# The directory. Object ids are GUIDs in lower case; times are Unix seconds.
+
+users = Table(
+    "users",
+    metadata,
+    Column("object_id", String(36), primary_key=True),
+    Column("key", String(256), nullable=False, unique=True),  # the name in lower case
+    Column("user_principal_name", String(256), nullable=False),
+    Column("display_name", String(256), nullable=False),
+    Column("given_name", String(64)),
+    Column("surname", String(64)),
+    Column("mail", String(256)),
+    Column("account_enabled", Boolean, nullable=False),
+    # Argon2id, in its own notation; none: this account cannot sign in by password.
+    Column("password_hash", String(256)),
+    Column("must_change_password", Boolean, nullable=False),
+    # What was issued to the user before is not good any more.
+    Column("valid_from", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("object_id", String(36), primary_key=True),
+    Column("key", String(256), nullable=False, index=True),  # the display name in lower case
+    Column("display_name", String(256), nullable=False),
+    Column("description", Text),
+    Column("mail_nickname", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column(
+        "group_id",
+        String(36),
+        ForeignKey("groups.object_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    # A user, a group or a service principal; removing one removes its memberships.
+    Column("member_id", String(36), primary_key=True, index=True),
+    Column("member_kind", String(20), nullable=False),
+)
+
 service_principals = Table(
     "service_principals",
     metadata,
     Column("app_id", String(36), primary_key=True),
     Column("object_id", String(36), nullable=False, unique=True),
+    Column("application_object_id", String(36), nullable=False, unique=True),
     Column("display_name", String(256), nullable=False),
-    Column("secret_hash", String(64), nullable=False),
+    Column("account_enabled", Boolean, nullable=False),
+    Column("valid_from", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+application_credentials = Table(
+    "application_credentials",
+    metadata,
+    Column("key_id", String(36), primary_key=True),
+    Column(
+        "app_id",
+        String(36),
+        ForeignKey("service_principals.app_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("display_name", String(256)),
+    # One of these two: the SHA-256 of a random secret of 256 bits, or a certificate (PEM).
+    Column("secret_hash", String(64)),
+    Column("certificate", Text),
+    Column("hint", String(3)),
+    Column("starts", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False),
+)
+
+directory_state = Table(
+    "directory_state",
+    metadata,
+    Column("key", String(16), primary_key=True),  # one row: "directory"
+    # When somebody last lost something that a token may still say.
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+trusted_issuers = Table(
+    "trusted_issuers",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("name", String(64), nullable=False),
+    # What the administrator set, and what was fetched from the issuer: each a JSON object.
+    Column("properties", JSON, nullable=False),
+    Column("discovered", JSON, nullable=False),
+    Column("fetched_at", BigInteger, nullable=False),
+    # A client secret for the issuer's directory, sealed with the installation's master key.
+    Column("sealed_secret", Text),
+)
+
+# Signing in. Of what is a credential, here is the SHA-256.
+
+sign_in_sessions = Table(
+    "sign_in_sessions",
+    metadata,
+    Column("id_hash", String(64), primary_key=True),
+    Column("object_id", String(36), nullable=False, index=True),
+    Column("authenticated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("key", String(64), primary_key=True),  # the SHA-256 of what is counted
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+authorization_codes = Table(
+    "authorization_codes",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("client_id", String(36), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("object_id", String(36), nullable=False, index=True),
+    Column("nonce", Text),
+    Column("code_challenge", String(128), nullable=False),
+    Column("authenticated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    # Set once it was redeemed: the family of the refresh tokens that it gave.
+    Column("family", String(36)),
+)
+
+device_codes = Table(
+    "device_codes",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("user_code_hash", String(64), nullable=False, unique=True),
+    Column("client_id", String(36), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("object_id", String(36), index=True),
+    Column("authenticated_at", BigInteger),
+    Column("polled_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    # All that came from one sign-in; the reuse of one ends them all.
+    Column("family", String(36), nullable=False, index=True),
+    Column("object_id", String(36), nullable=False, index=True),
+    Column("client_id", String(36), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("authenticated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+)
+
+used_assertions = Table(
+    "used_assertions",
+    metadata,
+    Column("id_hash", String(64), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
