@@ -1,0 +1,17 @@
+"""A caller whose token was verified: what of it becomes the identity at the apiserver."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Prefixes are applied already. Made from a verified token alone, never from a header."""
+
+    username: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys in lower case; `oid` is the caller's object id."""
+    issuer: str = ""
+    """The name of the trusted issuer that vouches for it."""
