@@ -74,7 +74,7 @@ def _read(data: bytes, *, step: int) -> tuple[bytes, bytes, Request] | None:
             at += step
         head = parse_request(bytes(buffer[:end]))
         del buffer[:end]
-        request, decision = screen(head), identity.decide(head)
+        request, decision = screen(head), identity.as_it_came(head)
         decoder, encoder = Decoder(request.framing), Encoder(request.framing)
         body, framed = b"", b""
         while True:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towrope.agent.identity import decide
+from towrope.agent.identity import as_it_came
 from towrope.wire.errors import Unauthenticated
 from towrope.wire.head import Field, Fields, RequestHead
 
@@ -19,7 +19,7 @@ def head(*items: Field) -> RequestHead:
     "value", [b"Bearer abc", b"bearer abc", b"BEARER  abc", b"Bearer kubeconfig-u-x:7hg=="]
 )
 def test_a_bearer_token_goes_upstream_as_it_came(value: bytes) -> None:
-    decision = decide(head((b"authorization", value)))
+    decision = as_it_came(head((b"authorization", value)))
     assert decision.credential == ((b"authorization", value),)
     assert value.split()[-1].decode() not in decision.principal
 
@@ -33,21 +33,21 @@ def test_a_bearer_token_goes_upstream_as_it_came(value: bytes) -> None:
 )
 def test_anything_else_is_no_credential(value: bytes) -> None:
     with pytest.raises(Unauthenticated) as caught:
-        decide(head((b"Authorization", value)))
+        as_it_came(head((b"Authorization", value)))
     assert value.decode("latin-1") not in str(caught.value) or value == b""
 
 
 def test_none_and_two_are_refused() -> None:
     for items in ((), (BEARER, BEARER), (BEARER, (b"AUTHORIZATION", b"Bearer other"))):
         with pytest.raises(Unauthenticated):
-            decide(head(*items))
+            as_it_came(head(*items))
 
 
 @pytest.mark.parametrize("name", [b"Sec-WebSocket-Protocol", b"sec-websocket-protocol"])
 def test_a_second_token_in_a_subprotocol_is_refused(name: bytes) -> None:
     protocols = b"v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.YWJj"
     with pytest.raises(Unauthenticated):
-        decide(head(BEARER, (name, protocols)))
+        as_it_came(head(BEARER, (name, protocols)))
 
 
 names = st.sampled_from(
@@ -61,7 +61,7 @@ def test_what_goes_upstream_is_the_clients_own_or_nothing(items: list[Field]) ->
     """Whatever the client sends: its one bearer token and its own claims, or a refusal."""
     tokens = [item for item in items if item[0].lower() == b"authorization"]
     try:
-        decision = decide(head(*items))
+        decision = as_it_came(head(*items))
     except Unauthenticated:
         assert len(tokens) != 1 or not tokens[0][1].lower().startswith(b"bearer ")
         return

@@ -269,7 +269,7 @@ def test_the_credential_upstream_is_the_callers_one_or_none(
         end = end_of_head(raw)
         assert end is not None
         head = parse_request(raw[:end])
-        request, decision = screen(head), identity.decide(head)
+        request, decision = screen(head), identity.as_it_came(head)
     except (Malformed, Unauthenticated):
         return
     written = parse_request(

@@ -7,7 +7,7 @@ share one. Errors that the gate makes itself are Kubernetes `Status` answers tha
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from towrope.agent import audit, identity, request_info, status
 from towrope.agent.connection import Connection
@@ -34,7 +34,7 @@ class Gate:
         client: Connection,
         upstreams: Upstreams,
         *,
-        decide: Callable[[RequestHead], Decision] = identity.decide,
+        decide: Callable[[RequestHead], Awaitable[Decision]] = identity.decide,
         sink: audit.Sink = audit.log,
         stream: str = "",
     ) -> None:
@@ -103,7 +103,7 @@ class Gate:
             head = parse_request(raw)
             record.request = request_info.parse(head.method.decode(), head.target.decode())
             request = screen(head)
-            decision = self._decide(head)
+            decision = await self._decide(head)
             record.principal = decision.principal
             return await self._forward(request, decision, record)
         except TowropeError as error:

@@ -37,8 +37,13 @@ class Decision:
     """A sentence for the caller where the apiserver answers 401 to a credential of its own."""
 
 
-def decide(head: RequestHead) -> Decision:
-    """Raises `Unauthenticated`."""
+async def decide(head: RequestHead) -> Decision:
+    """Where no issuer is trusted. Raises `Unauthenticated`."""
+    return as_it_came(head)
+
+
+def as_it_came(head: RequestHead) -> Decision:
+    """The caller's own token, for the apiserver to judge. Raises `Unauthenticated`."""
     values = head.fields.all(b"authorization")
     if not values:
         raise _unauthenticated("There is no bearer token in the request")
