@@ -46,8 +46,9 @@ system: $(VENV)/.ready conformance ## Whole programs against a real Kubernetes
 testbed: ## Build the test cluster (a real Kubernetes as local processes) and say where it is
 	@testbed/build.sh
 
-conformance: ## Install the third-party clients that the tests speak with
+conformance: $(VENV)/.ready ## Install the third-party clients that the tests speak with
 	@tests/conformance/install.sh >/dev/null
+	@tests/conformance/install-azure.sh >/dev/null
 
 bench: $(VENV)/.ready ## Measure: latency, throughput and memory, through the tunnel and directly
 	@bin="$$(testbed/build.sh)" && TOWROPE_TESTBED_BIN="$$bin" $(BIN)/python -m bench $(ARGS)
