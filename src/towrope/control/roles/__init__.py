@@ -1,0 +1,1 @@
+"""Role definitions, and what an assignment of one allows: pure, without store or network."""
