@@ -47,7 +47,7 @@ class ClusterApi:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._namespace = namespace
-        with _mapped("read the kubeconfig"):
+        with mapped("read the kubeconfig"):
             self._client = AsyncClient(
                 config, namespace=namespace, trust_env=False, transport=transport
             )
@@ -57,7 +57,7 @@ class ClusterApi:
 
     async def settings(self) -> Settings:
         """Raises `NotFound` where nobody connected this cluster."""
-        with _mapped("read the agent's configuration"):
+        with mapped("read the agent's configuration"):
             data = (await self._client.get(ConfigMap, names.AGENT_NAME)).data or {}
         try:
             return Settings(
@@ -78,7 +78,7 @@ class ClusterApi:
         return None if data is None else data.get("privateKey")
 
     async def delete_onboarding_key(self) -> None:
-        with _mapped("delete the onboarding key"):
+        with mapped("delete the onboarding key"):
             try:
                 await self._client.delete(Secret, names.ONBOARDING_SECRET)
             except ApiError as error:
@@ -96,7 +96,7 @@ class ClusterApi:
         return keys.from_secret(data or {})
 
     async def _secret(self, name: str) -> dict[str, bytes] | None:
-        with _mapped(f"read the Secret '{name}'"):
+        with mapped(f"read the Secret '{name}'"):
             try:
                 data = (await self._client.get(Secret, name)).data or {}
             except ApiError as error:
@@ -112,7 +112,7 @@ class ClusterApi:
             type="Opaque",
             data={key: base64.b64encode(value).decode() for key, value in data.items()},
         )
-        with _mapped(f"make the Secret '{name}'"):
+        with mapped(f"make the Secret '{name}'"):
             try:
                 await self._client.create(secret)
             except ApiError as error:
@@ -125,7 +125,7 @@ class ClusterApi:
         """What the server wants to know; without what cannot be read just now."""
         ca = identity.ca_certificate
         try:
-            with _mapped("list the nodes"):
+            with mapped("list the nodes"):
                 nodes = [node async for node in self._client.list(Node)]
         except (Refused, Unreachable):
             return Heartbeat(agent_version=__version__, ca_certificate=ca)
@@ -176,7 +176,7 @@ def distribution(nodes: list[Node]) -> str:
 
 
 @contextmanager
-def _mapped(what: str) -> Iterator[None]:
+def mapped(what: str) -> Iterator[None]:
     """The library's errors, as sentences that say what the agent wanted to do."""
     try:
         yield
