@@ -71,7 +71,7 @@ def test_the_cluster_admin_has_everything() -> None:
 @pytest.mark.parametrize(
     ("action", "allowed"),
     [
-        ("Microsoft.Kubernetes/connectedClusters/read", {"Owner", "Contributor", "Reader"}),
+        (f"{PREFIX}read", {"Owner", "Contributor", "Reader", "User Access Administrator"}),
         ("Microsoft.Kubernetes/connectedClusters/write", {"Owner", "Contributor"}),
         ("Microsoft.Kubernetes/connectedClusters/delete", {"Owner", "Contributor"}),
         ("Microsoft.Authorization/roleAssignments/write", {"Owner", "User Access Administrator"}),

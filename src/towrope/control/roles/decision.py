@@ -1,0 +1,30 @@
+"""Whether a principal may do something at the resource API: from what it was assigned, and nothing
+else."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from towrope.control.roles.definition import RoleDefinition
+from towrope.control.roles.scope import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An assignment of a principal, or of a group that it is in."""
+
+    assignment_id: str
+    scope: Scope
+    role: RoleDefinition
+
+
+def allowed_by(held: Iterable[Held], *, action: str, scope: Scope) -> Held | None:
+    """The assignment that allows `action` at `scope`; None: it is not allowed."""
+    return next((each for each in held if _allows(each, action, scope)), None)
+
+
+def _allows(held: Held, action: str, scope: Scope) -> bool:
+    # A role in one namespace says nothing about the cluster as a resource, nor about what lies
+    # below it by its path.
+    if held.scope.namespace is not None or not held.scope.covers(scope):
+        return False
+    return any(permission.allows(action) for permission in held.role.permissions)
