@@ -7,6 +7,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.cluster",
+    "tests.fixtures.entra",
     "tests.fixtures.installation",
     "tests.fixtures.relay",
     "tests.fixtures.server",
