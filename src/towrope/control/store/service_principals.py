@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from towrope.control.store.directory import Match, matching
 from towrope.control.store.tables import application_credentials as credentials
 from towrope.control.store.tables import group_members
 from towrope.control.store.tables import service_principals as table
@@ -67,16 +68,32 @@ async def _one(connection: AsyncConnection, where: Any) -> ServicePrincipal | No
     return ServicePrincipal(**row._mapping) if row is not None else None
 
 
-async def page(
-    connection: AsyncConnection, *, after: str | None, limit: int, display_name: str | None = None
+async def find_many(
+    connection: AsyncConnection, object_ids: Sequence[str]
 ) -> Sequence[ServicePrincipal]:
-    """At most `limit`, in the order of their application ids."""
-    query = select(*table.columns).order_by(table.c.app_id).limit(limit)
+    """Those of at most a thousand that there are, in no order."""
+    query = select(*table.columns).where(table.c.object_id.in_(object_ids))
+    return [ServicePrincipal(**row._mapping) for row in await connection.execute(query)]
+
+
+async def page(
+    connection: AsyncConnection,
+    *,
+    after: str | None,
+    limit: int,
+    matches: Sequence[Match] = (),
+) -> Sequence[ServicePrincipal]:
+    """At most `limit` in the order of their application ids, those after one that match."""
+    query = select(*table.columns).where(*matching(table, matches))
     if after is not None:
         query = query.where(table.c.app_id > after)
-    if display_name is not None:
-        query = query.where(table.c.display_name == display_name)
+    query = query.order_by(table.c.app_id).limit(limit)
     return [ServicePrincipal(**row._mapping) for row in await connection.execute(query)]
+
+
+async def count(connection: AsyncConnection, matches: Sequence[Match] = ()) -> int:
+    query = select(func.count()).select_from(table).where(*matching(table, matches))
+    return (await connection.execute(query)).scalar_one()
 
 
 async def add(connection: AsyncConnection, principal: ServicePrincipal) -> None:
@@ -98,6 +115,15 @@ async def credentials_of(
     connection: AsyncConnection, app_id: str
 ) -> Sequence[ApplicationCredential]:
     query = select(*credentials.columns).where(credentials.c.app_id == app_id.lower())
+    rows = await connection.execute(query.order_by(credentials.c.starts, credentials.c.key_id))
+    return [ApplicationCredential(**row._mapping) for row in rows]
+
+
+async def credentials_of_many(
+    connection: AsyncConnection, app_ids: Sequence[str]
+) -> Sequence[ApplicationCredential]:
+    """Of at most a thousand, the oldest first."""
+    query = select(*credentials.columns).where(credentials.c.app_id.in_(app_ids))
     rows = await connection.execute(query.order_by(credentials.c.starts, credentials.c.key_id))
     return [ApplicationCredential(**row._mapping) for row in rows]
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from towrope.control.store.directory import Match, matching
 from towrope.control.store.tables import group_members
 from towrope.control.store.tables import users as table
 
@@ -45,16 +46,29 @@ async def _one(connection: AsyncConnection, where: Any) -> User | None:
     return User(**row._mapping) if row is not None else None
 
 
+async def find_many(connection: AsyncConnection, object_ids: Sequence[str]) -> Sequence[User]:
+    """Those of at most a thousand that there are, in no order."""
+    query = select(*_COLUMNS).where(table.c.object_id.in_(object_ids))
+    return [User(**row._mapping) for row in await connection.execute(query)]
+
+
 async def page(
-    connection: AsyncConnection, *, after: str | None, limit: int, prefix: str = ""
+    connection: AsyncConnection,
+    *,
+    after: str | None,
+    limit: int,
+    matches: Sequence[Match] = (),
 ) -> Sequence[User]:
-    """At most `limit` users in the order of their names, those after one and with a prefix."""
-    query = select(*_COLUMNS).order_by(table.c.key).limit(limit)
+    """At most `limit` users in the order of their names, those after one that match."""
+    query = select(*_COLUMNS).where(*matching(table, matches)).order_by(table.c.key).limit(limit)
     if after is not None:
         query = query.where(table.c.key > after.lower())
-    if prefix:
-        query = query.where(table.c.key.startswith(prefix.lower(), autoescape=True))
     return [User(**row._mapping) for row in await connection.execute(query)]
+
+
+async def count(connection: AsyncConnection, matches: Sequence[Match] = ()) -> int:
+    query = select(func.count()).select_from(table).where(*matching(table, matches))
+    return (await connection.execute(query)).scalar_one()
 
 
 async def add(connection: AsyncConnection, user: User) -> None:
