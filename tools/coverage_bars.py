@@ -10,10 +10,10 @@ EVERYTHING = (
     "src/towrope/relay/admission.py",
     "src/towrope/agent/identity.py",
     "src/towrope/agent/screening.py",
-    "src/towrope/control/access_tokens.py",
     "src/towrope/control/agent_keys.py",
     "src/towrope/control/authentication.py",
     "src/towrope/control/credentials.py",
+    "src/towrope/control/issuer/",
     "src/towrope/control/token_endpoint.py",
 )
 """Packages and modules that decide access, or that such a decision rests on."""

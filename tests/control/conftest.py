@@ -1,6 +1,7 @@
 """A control plane in this process, on a database of its own, and clients of it."""
 
 import base64
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from joserfc.jwk import ECKey
+from joserfc.jwk import RSAKey
 
 from towrope.control import administrator
 from towrope.control.administrator import Credential
 from towrope.control.app import ControlPlane
 from towrope.control.settings import Settings, parse_public_url
+from towrope.ops.files import write_private
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -105,18 +107,33 @@ def onboarding_key() -> OnboardingKey:
 
 
 @pytest.fixture(scope="session")
+def signing_key() -> RSAKey:
+    return RSAKey.generate_key(2048)
+
+
+@pytest.fixture(scope="session")
 def another_key() -> OnboardingKey:
     return new_onboarding_key()
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def signing_keys(tmp_path: Path, signing_key: RSAKey) -> Path:
+    """The folder of a server's signing keys, with one key in it."""
+    folder = tmp_path / "signing-keys"
+    path = folder / "first.pem"
+    write_private(path, signing_key.as_pem(private=True))
+    os.utime(path, (NOW, NOW))
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, signing_keys: Path) -> Settings:
     return Settings(
         url=parse_public_url(URL),
         tenant=TENANT,
         subscription=SUBSCRIPTION,
         master=b"m" * 32,
-        token_key=ECKey.generate_key("P-256"),
+        signing_keys=signing_keys,
         database_url=f"sqlite+aiosqlite:///{tmp_path / 'towrope.db'}",
         ca_certificate=b"-----BEGIN CERTIFICATE-----\n",
         page_size=3,

@@ -33,7 +33,7 @@ async def test_the_token_is_verified_with_the_published_keys(plane: Plane) -> No
     assert found["token_endpoint"] == f"{URL}{PATH}"
     keys = (await plane.anonymous.get(found["jwks_uri"])).json()
     assert all("d" not in key for key in keys["keys"])
-    token = jwt.decode(body["access_token"], KeySet.import_key_set(keys), algorithms=["ES256"])
+    token = jwt.decode(body["access_token"], KeySet.import_key_set(keys), algorithms=["RS256"])
     claims = token.claims
     assert claims["iss"] == found["issuer"] == f"{URL}/{TENANT}/v2.0"
     assert claims["aud"] == URL

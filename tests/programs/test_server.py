@@ -128,7 +128,8 @@ def test_no_secret_is_where_it_does_not_belong(server: Server, group: str) -> No
     key = key_of(server, hybrid_connection(server, group, "scanner"))
     token = server.token()
     master = (server.state_dir / "master.key").read_bytes()
-    signing = (server.state_dir / "token-signing.pem").read_bytes().splitlines()[1]
+    [key_file] = (server.state_dir / "signing-keys").glob("*.pem")
+    signing = key_file.read_bytes().splitlines()[1]
     secrets = [server.secret.encode(), key.encode(), token.encode(), master, signing]
     database = b"".join(p.read_bytes() for p in server.state_dir.glob("towrope.db*"))
     assert server.app_id.encode() in database

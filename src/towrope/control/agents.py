@@ -7,9 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from towrope.control.access_tokens import unauthenticated
 from towrope.control.agent_keys import check_agent_key, check_authority, onboarding_key
-from towrope.control.arm_error import ArmError
+from towrope.control.arm_error import ArmError, unauthenticated
 from towrope.control.authentication import bearer_token
 from towrope.control.credentials import TOKEN_LIFETIME, cluster_token
 from towrope.control.json_body import answer, decode

@@ -1,7 +1,9 @@
 """The control plane as one ASGI application, with its start and its stop."""
 
+import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -9,7 +11,6 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from towrope.control import discovery, subscriptions
-from towrope.control.access_tokens import AccessTokens
 from towrope.control.agents import Agents
 from towrope.control.authentication import Authenticated
 from towrope.control.authorization_rules import AuthorizationRules
@@ -17,6 +18,8 @@ from towrope.control.connected_clusters import ConnectedClusters
 from towrope.control.credentials import Credentials
 from towrope.control.envelope import Envelope, answer_to
 from towrope.control.hybrid_connections import HybridConnections
+from towrope.control.issuer.signing_keys import SigningKeys
+from towrope.control.issuer.tokens import Tokens
 from towrope.control.presence import Presence
 from towrope.control.resource_groups import ResourceGroups
 from towrope.control.services import Services
@@ -24,6 +27,8 @@ from towrope.control.settings import Settings
 from towrope.control.store import clusters, hybrid_connections
 from towrope.control.store.database import Database
 from towrope.control.token_endpoint import TokenEndpoint
+from towrope.ops.tasks import cancel, spawn
+from towrope.wire import agent_api
 
 
 class ControlPlane:
@@ -38,23 +43,29 @@ class ControlPlane:
         clock: Callable[[], float] = time.time,
     ) -> None:
         database = Database(settings.database_url)
+        self.signing_keys = SigningKeys(settings.signing_keys, clock=clock)
         self.services = Services(
             settings=settings,
             database=database,
             presence=Presence(database, clock=clock),
-            tokens=AccessTokens(settings, clock=clock),
+            tokens=Tokens(settings, self.signing_keys, clock=clock),
             clock=clock,
             removed=removed,
             notify=notify,
         )
         self.asgi = _application(self.services)
+        self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Opens the database. Raises `TowropeError` where that cannot be done."""
+        """Opens the database and the keys. Raises `TowropeError` where that cannot be done."""
+        await asyncio.to_thread(self.signing_keys.refresh)
         await self.services.database.open()
         await self.services.presence.start()
+        changed = partial(self.services.notify, None, agent_api.TRUST)
+        self._following = spawn(self.signing_keys.follow(changed), name="signing keys")
 
     async def stop(self) -> None:
+        await cancel(self._following)
         await self.services.presence.stop()
         await self.services.database.close()
 

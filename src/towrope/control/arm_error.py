@@ -44,6 +44,12 @@ def envelope(
     return answer(body, status=status, headers=headers)
 
 
+def unauthenticated(message: str) -> ArmError:
+    return ArmError(
+        HTTPStatus.UNAUTHORIZED, "AuthenticationFailed", f"Authentication failed. {message}"
+    )
+
+
 def invalid_content(message: str) -> ArmError:
     return ArmError(HTTPStatus.BAD_REQUEST, "InvalidRequestContent", message)
 

@@ -1,13 +1,14 @@
 """Who calls: the gate before every route that is not public. Nothing passes without a token."""
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from towrope.control.access_tokens import unauthenticated
-from towrope.control.arm_error import ArmError, envelope
+from towrope.control.arm_error import ArmError, envelope, unauthenticated
+from towrope.control.issuer.tokens import AccessClaims, IdentityType
 from towrope.control.principal import Principal
 from towrope.control.services import Services
-from towrope.control.store import groups, service_principals
+from towrope.control.store import groups, service_principals, users
 from towrope.control.store.groups import MemberKind
 
 SCHEME = "bearer "
@@ -30,16 +31,18 @@ class Authenticated:
 
     async def _principal(self, headers: Headers) -> Principal:
         """The caller, as the directory has it now. Raises `ArmError` (401)."""
-        app_id = self._services.tokens.verify(bearer_token(headers))
+        tokens = self._services.tokens
+        claims = tokens.verify(bearer_token(headers), audience=tokens.audience)
         async with self._services.database.reading() as connection:
-            found = await service_principals.find(connection, app_id)
-            if found is None or not found.account_enabled:
-                raise unauthenticated("The access token's account does not exist any more.")
+            if claims.idtyp is IdentityType.USER:
+                kind, name = MemberKind.USER, await _user(connection, claims)
+            else:
+                kind, name = MemberKind.SERVICE_PRINCIPAL, await _application(connection, claims)
             return Principal(
-                object_id=found.object_id,
-                kind=MemberKind.SERVICE_PRINCIPAL,
-                name=found.app_id,
-                groups=await groups.groups_of(connection, found.object_id),
+                object_id=claims.oid,
+                kind=kind,
+                name=name,
+                groups=await groups.groups_of(connection, claims.oid),
             )
 
     def _challenge(self) -> str:
@@ -48,6 +51,29 @@ class Authenticated:
             f'Bearer authorization_uri="{settings.url}/{settings.tenant}",'
             ' error="invalid_token", error_description="A valid access token is required."'
         )
+
+
+async def _user(connection: AsyncConnection, claims: AccessClaims) -> str:
+    """The name of the user that a token is about. Raises `ArmError` (401)."""
+    found = await users.find(connection, claims.oid)
+    if found is None or not found.account_enabled or claims.iat < found.valid_from:
+        raise _gone()
+    return found.user_principal_name
+
+
+async def _application(connection: AsyncConnection, claims: AccessClaims) -> str:
+    """The id of the application that a token is about. Raises `ArmError` (401)."""
+    found = await service_principals.find_by_object_id(connection, claims.oid)
+    if found is None or not found.account_enabled or claims.iat < found.valid_from:
+        raise _gone()
+    return found.app_id
+
+
+def _gone() -> ArmError:
+    return unauthenticated(
+        "The access token's account was deleted or disabled, or its sign-ins were ended. Sign in"
+        " again."
+    )
 
 
 def bearer_token(headers: Headers) -> str:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
 from towrope.ops.files import make_private_folder, write_private
 from towrope.wire.errors import Hop, TowropeError, foreign
@@ -33,11 +31,14 @@ class Installation:
     tenant: str
     subscription: str
     master: bytes = field(repr=False)
-    token_key: ECKey = field(repr=False)
 
     @property
     def database_url(self) -> str:
         return f"sqlite+aiosqlite:///{self.folder / 'towrope.db'}"
+
+    @property
+    def signing_keys_folder(self) -> Path:
+        return self.folder / "signing-keys"
 
     @property
     def tls_folder(self) -> Path:
@@ -62,10 +63,9 @@ def _load(folder: Path) -> Installation:
     try:
         ids = msgspec.json.decode(_kept(folder / "ids.json", _new_ids), type=_Ids)
         master = _kept(folder / "master.key", lambda: secrets.token_bytes(MASTER_BYTES))
-        token_key = ECKey.import_key(_kept(folder / "token-signing.pem", _new_token_key).decode())
     except OSError as error:
         raise _unusable(folder, error) from None
-    except (ValueError, JoseError) as error:
+    except ValueError as error:
         raise TowropeError(
             f"A file in the state folder '{folder}' is damaged ({type(error).__name__}). Restore"
             " the folder from a backup, or start with another one.",
@@ -81,7 +81,6 @@ def _load(folder: Path) -> Installation:
         tenant=ids.tenant,
         subscription=ids.subscription,
         master=master,
-        token_key=token_key,
     )
 
 
@@ -97,10 +96,6 @@ def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def _new_ids() -> bytes:
     return msgspec.json.encode(_Ids(tenant=str(uuid.uuid4()), subscription=str(uuid.uuid4())))
-
-
-def _new_token_key() -> bytes:
-    return ECKey.generate_key("P-256").as_pem(private=True)
 
 
 def _lock(path: Path) -> int:

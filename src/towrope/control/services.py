@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from towrope.control.access_tokens import AccessTokens
+from towrope.control.issuer.tokens import Tokens
 from towrope.control.presence import Presence
 from towrope.control.settings import Settings
 from towrope.control.store.database import Database
@@ -14,7 +14,7 @@ class Services:
     settings: Settings
     database: Database
     presence: Presence
-    tokens: AccessTokens
+    tokens: Tokens
     clock: Callable[[], float]
     removed: Callable[[str], None]
     """Called with the path of a hybrid connection that is no more, once that is durable."""

@@ -2,9 +2,8 @@
 
 import ipaddress
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
-
-from joserfc.jwk import ECKey
 
 from towrope.wire.errors import Hop, TowropeError, foreign
 
@@ -69,8 +68,8 @@ class Settings:
     subscription: str
     master: bytes = field(repr=False)
     """What the keys of the authorization rules are derived from (see `wire.sas`)."""
-    token_key: ECKey = field(repr=False)
-    """Signs access tokens."""
+    signing_keys: Path
+    """The folder of the keys that sign tokens."""
     database_url: str = field(repr=False)
     ca_certificate: bytes | None = None
     """The server's own authority, PEM, where it made its certificate itself."""

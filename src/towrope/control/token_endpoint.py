@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from towrope.control.access_tokens import LIFETIME
+from towrope.control.issuer.tokens import LIFETIME, IdentityType, Issuance, Subject
 from towrope.control.json_body import answer, read
 from towrope.control.routing import CaselessRoute
 from towrope.control.services import Services
-from towrope.control.store import service_principals
+from towrope.control.store import groups, service_principals
 from towrope.control.store.service_principals import ServicePrincipal, secret_hash
 
 FORM_LIMIT = 64 * 1024
@@ -40,7 +40,7 @@ class _Configuration(msgspec.Struct, frozen=True, kw_only=True):
     jwks_uri: str
     grant_types_supported: tuple[str, ...] = ("client_credentials",)
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_post",)
-    id_token_signing_alg_values_supported: tuple[str, ...] = ("ES256",)
+    id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)
     response_types_supported: tuple[str, ...] = ("token",)
     subject_types_supported: tuple[str, ...] = ("public",)
 
@@ -76,8 +76,22 @@ class TokenEndpoint:
             principal = await self._authenticate(form)
         except Refusal as refusal:
             return _failure(refusal)
-        token = _Token(access_token=self._services.tokens.mint(principal))
+        token = _Token(access_token=await self._minted(principal))
         return answer(token, headers={"cache-control": "no-store", "pragma": "no-cache"})
+
+    async def _minted(self, principal: ServicePrincipal) -> str:
+        async with self._services.database.reading() as connection:
+            groups_of = await groups.groups_of(connection, principal.object_id)
+        subject = Subject(
+            identity_type=IdentityType.APP,
+            object_id=principal.object_id,
+            display_name=principal.display_name,
+            user_principal_name=None,
+            groups=groups_of,
+        )
+        tokens = self._services.tokens
+        issued = Issuance(client_id=principal.app_id, authenticated_at=principal.valid_from)
+        return tokens.mint_access(subject, issued, audience=tokens.audience)
 
     def _check_tenant(self, request: Request) -> None:
         if request.path_params["tenant"].lower() != self._settings.tenant:

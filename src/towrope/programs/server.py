@@ -195,7 +195,7 @@ def _settings(
         tenant=installed.tenant,
         subscription=installed.subscription,
         master=installed.master,
-        token_key=installed.token_key,
+        signing_keys=installed.signing_keys_folder,
         database_url=options.database_url or installed.database_url,
         ca_certificate=certificate.authority,
     )
