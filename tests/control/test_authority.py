@@ -29,6 +29,9 @@ def principal(*groups: str) -> Principal:
         ("Microsoft.Kubernetes/connectedClusters/read/write", False),
         ("Microsoft.Relay/namespaces/hybridConnections/authorizationRules/listKeys/action", False),
         ("Microsoft.Kubernetes/connectedClusters/spread", False),
+        ("Towrope.Directory/me/changePassword/action", True),
+        ("Towrope.Directory/users/revokeSignInSessions/action", False),
+        ("Towrope.Directory/members/write", False),
         ("", False),
     ],
 )

@@ -15,6 +15,8 @@ from towrope.control.principal import Principal
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+OWN_ACCOUNT = "Towrope.Directory/me/"
+"""How the actions begin that concern the caller's own account alone, whoever that is."""
 LIST_CREDENTIAL = "Microsoft.Kubernetes/connectedClusters/listClusterUserCredential/action"
 
 
@@ -23,6 +25,8 @@ def may(principal: Principal, action: str) -> bool:
     if principal.is_administrator:
         return True
     wanted = action.lower()
+    if wanted.startswith(OWN_ACCOUNT.lower()):
+        return True
     return wanted == LIST_CREDENTIAL.lower() or wanted.endswith("/read")
 
 
