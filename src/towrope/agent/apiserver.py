@@ -1,13 +1,13 @@
 """Which apiserver the agent stands before: from its pod's service account, or a kubeconfig.
 
-Callers' requests get its address and the authority that it is known by, and never the credential
-that is beside them: that one is for the agent's own calls.
+A caller's request that brings its own credential gets the address, and never the credential that is
+beside it: that one is for the agent's own calls, and for callers that the agent itself verified.
 """
 
 import base64
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,8 @@ from lightkube.core.exceptions import ConfigError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from towrope.agent import own_credential
+from towrope.agent.own_credential import OwnCredential
 from towrope.agent.upstream import Address
 from towrope.wire.errors import Hop, Refused, foreign
 
@@ -28,9 +30,12 @@ SERVICE_ACCOUNT_VARIABLE = "POD_SERVICEACCOUNT"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apiserver:
     own_access: SingleConfig
-    """With the agent's own credential; for `ClusterApi` alone."""
+    """With the agent's own credential; for the agent's own calls."""
     address: Address
-    """For callers' requests."""
+    """For requests with the caller's own credential: its TLS context holds no certificate."""
+    own_address: Address
+    """For requests with the agent's credential: its TLS context holds its certificate, if any."""
+    own_credential: OwnCredential
 
 
 def find(*, kubeconfig: Path | None, context: str | None) -> Apiserver:
@@ -82,8 +87,15 @@ def _made(config: SingleConfig | None, *, tls_server_name: str) -> Apiserver:
         tls=_trust(config),
         tls_server_name=tls_server_name or server.hostname,
     )
-    # The library insists on a user, even one without a credential.
-    return Apiserver(own_access=config._replace(user=config.user or User()), address=address)
+    own_tls = _trust(config)
+    own_credential.load_certificate(own_tls, config)
+    return Apiserver(
+        # The library insists on a user, even one without a credential.
+        own_access=config._replace(user=config.user or User()),
+        address=address,
+        own_address=replace(address, tls=own_tls),
+        own_credential=own_credential.of(config),
+    )
 
 
 def _trust(config: SingleConfig) -> ssl.SSLContext:

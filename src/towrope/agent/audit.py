@@ -17,11 +17,17 @@ class AuditEvent:
     started_at: float
     stream: str
     principal: str
+    """Who asked."""
+    groups: tuple[str, ...]
+    impersonated: str
+    """Whom it acted as, where it asked to act as somebody else."""
     request: RequestInfo
     status: int
     bytes_in: int
     bytes_out: int
     duration: float
+    audit_id: str = ""
+    """The same request in the apiserver's audit log."""
 
 
 Sink = Callable[[AuditEvent], None]
@@ -34,6 +40,7 @@ def log(event: AuditEvent) -> None:
         "request",
         stream=event.stream,
         principal=event.principal,
+        impersonated=event.impersonated,
         verb=request.verb,
         path=request.path[:512],
         api_group=request.api_group,

@@ -6,14 +6,15 @@ one cannot be brought to its end, the other side is cut too: never a clean end t
 
 import asyncio
 
-from towrope.agent import screening
+from towrope.agent import objections, screening
 from towrope.agent.connection import Connection
+from towrope.agent.identity import Decision
 from towrope.agent.screening import Request
 from towrope.ops import tasks
 from towrope.tunnel.splice import join
 from towrope.wire import body
 from towrope.wire.body import Decoder, Encoder, Framing
-from towrope.wire.errors import Cut, Hop, Malformed
+from towrope.wire.errors import Cut, Hop, Malformed, foreign
 from towrope.wire.head import RequestHead, ResponseHead, parse_response
 
 INTERIM_LIMIT = 16
@@ -23,10 +24,20 @@ class Exchange:
     """Run once. Afterwards its attributes tell what became of both connections."""
 
     def __init__(
-        self, client: Connection, upstream: Connection, request: Request, *, head: RequestHead
+        self,
+        client: Connection,
+        upstream: Connection,
+        request: Request,
+        *,
+        head: RequestHead,
+        decision: Decision,
     ) -> None:
         self.status = 0
         """Of the response whose head went to the client; 0 while none did."""
+        self.upstream_status = 0
+        """Of the apiserver's response, which is not always the client's."""
+        self.audit_id = ""
+        """By which the apiserver's audit log knows this request."""
         self.is_sent = False
         """Whether the whole request went upstream."""
         self.keeps_alive = request.keeps_alive
@@ -39,10 +50,11 @@ class Exchange:
         self._upstream = upstream
         self._request = request
         self._head = head
+        self._decision = decision
         self._refusal: Malformed | None = None
 
     async def run(self) -> None:
-        """Raises `Malformed` (the request is), or `Cut` with the hop that failed.
+        """Raises `Malformed` (the request is), `Cut` with the hop that failed, or an objection.
 
         Unless `status` is set, nothing of a response went to the client and one can be made.
         """
@@ -97,10 +109,36 @@ class Exchange:
             framing = body.response_framing(head, method=self._request.method)
         except Malformed as error:
             raise _invalid(error.message) from None
+        self.upstream_status = head.status
+        self.audit_id = foreign(head.fields.first(b"audit-id") or b"")
         if head.status == 101:
             await self._switch(head)
         else:
-            await self._pass_on(head, framing)
+            decoder = Decoder(framing, hop=Hop.APISERVER)
+            begun = await self._without_objection(head.status, decoder)
+            await self._pass_on(head, framing, decoder, begun)
+
+    async def _without_objection(self, status: int, decoder: Decoder) -> list[bytes]:
+        """What was read of the body for this; raises what the caller is to get instead."""
+        if not objections.may_be(self._decision, status):
+            return []
+        begun = await self._begin(decoder)
+        objection = objections.of(self._decision, status, b"".join(begun))
+        if objection is not None:
+            raise objection
+        return begun
+
+    async def _begin(self, decoder: Decoder) -> list[bytes]:
+        """The first pieces of the body: all of a short one."""
+        begun: list[bytes] = []
+        while True:
+            pieces, used = decoder.feed(self._upstream.buffer)
+            self._upstream.skip(used)
+            begun += pieces
+            if decoder.is_complete or sum(map(len, begun)) >= objections.BODY_LIMIT:
+                return begun
+            if not await self._upstream.more():
+                decoder.end()
 
     async def _final_head(self) -> ResponseHead:
         for _ in range(INTERIM_LIMIT):
@@ -117,15 +155,18 @@ class Exchange:
                 self._client.write(screening.answer(head, body.NONE, closes=False).encode())
         raise _invalid("too many interim responses")
 
-    async def _pass_on(self, head: ResponseHead, framing: Framing) -> None:
+    async def _pass_on(
+        self, head: ResponseHead, framing: Framing, decoder: Decoder, begun: list[bytes]
+    ) -> None:
         out = self._framing_for_client(framing)
         self.keeps_alive &= self.is_sent and out.kind is not body.Kind.UNTIL_CLOSE
         # A client that asked for an upgrade may have sent bytes that are no request.
         self.keeps_alive &= self._request.upgrade is None
         answer = screening.answer(head, out, closes=not self.keeps_alive)
         self.status = head.status
-        decoder = Decoder(framing, hop=Hop.APISERVER)
-        await transfer(self._upstream, self._client, decoder, Encoder(out), before=answer.encode())
+        encoder = Encoder(out)
+        before = answer.encode() + encoder.encode(begun)
+        await transfer(self._upstream, self._client, decoder, encoder, before=before)
         self.upstream_keeps_alive = (
             self.is_sent
             and head.minor == 1

@@ -1,7 +1,8 @@
 """The gate: answers the requests of one client connection, one at a time.
 
 Each client connection has an upstream connection of its own, so that requests of two callers never
-share one. Errors that the gate makes itself are Kubernetes `Status` answers that name the hop.
+share one; and never the same one for requests with the agent's credential and for others. Errors
+that the gate makes itself are Kubernetes `Status` answers that name the hop.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from towrope.agent.exchange import Exchange
 from towrope.agent.identity import Decision
 from towrope.agent.screening import Request, screen
 from towrope.agent.upstream import Upstreams
-from towrope.wire.errors import Cut, Hop, Malformed, TowropeError
-from towrope.wire.head import RequestHead, parse_request
+from towrope.wire.errors import Cut, Hop, Malformed, TowropeError, Unreachable
+from towrope.wire.head import Field, RequestHead, parse_request
 
 IDLE_LIMIT = 900.0
 """Seconds for which a client may keep a connection with no request on it."""
@@ -25,22 +26,33 @@ LINGER_FOR = 1.0
 """Seconds for a client to read an answer that came before it had sent all."""
 RETRYABLE = frozenset({b"GET", b"HEAD"})
 
+Decide = Callable[[RequestHead], Awaitable[Decision]]
+"""Who the caller is, as `identity.decide`."""
+
 
 class Gate:
-    """`await run()` once; it ends with the connection, and closes it and its upstream."""
+    """`await run()` once; it ends with the connection, and closes it and its upstream.
+
+    `upstreams` are for requests with the caller's own credential, `own` for those of callers who
+    were verified; without it there are none of these.
+    """
 
     def __init__(
         self,
         client: Connection,
         upstreams: Upstreams,
         *,
-        decide: Callable[[RequestHead], Awaitable[Decision]] = identity.decide,
+        own: Upstreams | None = None,
+        decide: Decide = identity.decide,
         sink: audit.Sink = audit.log,
         stream: str = "",
     ) -> None:
         self._client = client
+        assert upstreams.credential is None, "callers never get the agent's credential"
         self._upstreams = upstreams
+        self._own = own
         self._upstream: Connection | None = None
+        self._upstream_is_of: Upstreams | None = None
         self._decide = decide
         self._sink = sink
         self._stream = stream
@@ -104,7 +116,7 @@ class Gate:
             record.request = request_info.parse(head.method.decode(), head.target.decode())
             request = screen(head)
             decision = await self._decide(head)
-            record.principal = decision.principal
+            record.decision = decision
             return await self._forward(request, decision, record)
         except TowropeError as error:
             if record.status:
@@ -114,22 +126,13 @@ class Gate:
             await self._end_with(answer, with_body=not raw.startswith(b"HEAD "))
             return False
         finally:
-            self._sink(
-                audit.AuditEvent(
-                    started_at=started_at,
-                    stream=self._stream,
-                    principal=record.principal,
-                    request=record.request,
-                    status=record.status,
-                    bytes_in=record.bytes_in,
-                    bytes_out=record.bytes_out,
-                    duration=time.monotonic() - started,
-                )
-            )
+            duration = time.monotonic() - started
+            self._sink(record.event(started_at, self._stream, duration))
 
     async def _forward(self, request: Request, decision: Decision, record: "_Record") -> bool:
-        is_reused = self._upstream is not None and _is_usable(self._upstream)
-        exchange = await self._exchange(request, decision)
+        way = self._way(decision)
+        is_reused = self._has_usable(way)
+        exchange = await self._exchange(request, decision, way)
         try:
             await exchange.run()
         except Cut as error:
@@ -138,12 +141,12 @@ class Gate:
             if not may_retry or request.method not in RETRYABLE or not exchange.is_sent:
                 raise
             self._drop_upstream()
-            exchange = await self._exchange(request, decision)
+            exchange = await self._exchange(request, decision, way)
             await exchange.run()
         finally:
-            record.status = exchange.status
-            record.bytes_in = exchange.bytes_in
-            record.bytes_out = exchange.bytes_out
+            record.take(exchange)
+            if exchange.upstream_status == 401 and way.credential is not None:
+                way.credential.forget()
         self._is_switched = exchange.is_switched
         if not exchange.upstream_keeps_alive and not exchange.is_switched:
             self._drop_upstream()
@@ -151,15 +154,28 @@ class Gate:
             await self._linger()
         return exchange.keeps_alive and not exchange.is_switched
 
-    async def _exchange(self, request: Request, decision: Decision) -> Exchange:
-        if self._upstream is None or not _is_usable(self._upstream):
+    def _way(self, decision: Decision) -> Upstreams:
+        """The connections that a request may use. Raises `Unreachable`."""
+        if not decision.is_impersonated:
+            return self._upstreams
+        if self._own is None or self._own.credential is None:
+            raise Unreachable(
+                "The agent has no credential to ask the apiserver in your name.", hop=Hop.AGENT
+            )
+        return self._own
+
+    def _has_usable(self, way: Upstreams) -> bool:
+        # A connection that carried a request of one kind is never used for one of the other.
+        upstream = self._upstream
+        return upstream is not None and self._upstream_is_of is way and _is_usable(upstream)
+
+    async def _exchange(self, request: Request, decision: Decision, way: Upstreams) -> Exchange:
+        address, credential = way.address, _credential(decision, way)
+        if self._upstream is None or not self._has_usable(way):
             self._drop_upstream()
-            self._upstream = await self._upstreams.take()
-        address = self._upstreams.address
-        head = request.head(
-            host=address.authority, path=address.path, credential=decision.credential
-        )
-        exchange = Exchange(self._client, self._upstream, request, head=head)
+            self._upstream, self._upstream_is_of = await way.take(), way
+        head = request.head(host=address.authority, path=address.path, credential=credential)
+        exchange = Exchange(self._client, self._upstream, request, head=head, decision=decision)
         exchange.keeps_alive &= not self._is_stopping
         return exchange
 
@@ -194,11 +210,50 @@ class _Record:
     """What is known so far of a request, for its audit event."""
 
     def __init__(self) -> None:
-        self.principal = ""
         self.request = request_info.RequestInfo(verb="", path="")
+        self.decision = Decision(principal="", credential=())
         self.status = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.audit_id = ""
+
+    def take(self, exchange: Exchange) -> None:
+        self.status = exchange.status
+        self.bytes_in = exchange.bytes_in
+        self.bytes_out = exchange.bytes_out
+        self.audit_id = exchange.audit_id
+
+    def event(self, started_at: float, stream: str, duration: float) -> audit.AuditEvent:
+        return audit.AuditEvent(
+            started_at=started_at,
+            stream=stream,
+            principal=self.decision.principal,
+            groups=self.decision.groups,
+            impersonated=self.decision.subject,
+            request=self.request,
+            status=self.status,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+            duration=duration,
+            audit_id=self.audit_id,
+        )
+
+
+def _credential(decision: Decision, way: Upstreams) -> tuple[Field, ...]:
+    """All fields of a request that say who asks.
+
+    With the agent's credential but no impersonated user, a request would be the agent's own.
+    """
+    if way.credential is None:
+        assert not decision.is_impersonated, "an impersonation needs the agent's credential"
+        return decision.credential
+    names = [name.lower() for name, value in decision.credential if value]
+    is_sound = names.count(b"impersonate-user") == 1 and all(
+        name.startswith(b"impersonate-") for name in names
+    )
+    if not decision.is_impersonated or not is_sound:
+        raise AssertionError("a request with the agent's credential must name whom it is for")
+    return (*way.credential.fields(), *decision.credential)
 
 
 def _is_usable(upstream: Connection) -> bool:

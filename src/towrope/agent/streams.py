@@ -5,9 +5,9 @@ import time
 
 import structlog
 
-from towrope.agent import audit
+from towrope.agent import audit, identity
 from towrope.agent.connection import Connection
-from towrope.agent.gate import Gate
+from towrope.agent.gate import Decide, Gate
 from towrope.agent.inner_tls import InnerTls
 from towrope.agent.upstream import Upstreams
 from towrope.ops import tasks
@@ -26,10 +26,18 @@ class Streams:
     """Starts streams, and ends them all."""
 
     def __init__(
-        self, inner_tls: InnerTls, upstreams: Upstreams, *, sink: audit.Sink = audit.log
+        self,
+        inner_tls: InnerTls,
+        upstreams: Upstreams,
+        *,
+        own: Upstreams | None = None,
+        decide: Decide = identity.decide,
+        sink: audit.Sink = audit.log,
     ) -> None:
         self._inner_tls = inner_tls
         self._upstreams = upstreams
+        self._own = own
+        self._decide = decide
         self._sink = sink
         self._gates: set[Gate] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -67,7 +75,14 @@ class Streams:
             )
 
     async def _gate(self, client: Connection, stream: str) -> None:
-        gate = Gate(client, self._upstreams, sink=self._sink, stream=stream)
+        gate = Gate(
+            client,
+            self._upstreams,
+            own=self._own,
+            decide=self._decide,
+            sink=self._sink,
+            stream=stream,
+        )
         self._gates.add(gate)
         try:
             await gate.run()

@@ -1,7 +1,9 @@
 """Connections to the apiserver: each for one client alone, and a few fresh ones kept ready.
 
-A ready connection has carried nothing. It is thrown away before the apiserver would (its limit for
-the first request's head is 32 s), and none are kept while nobody calls.
+Those for requests with the caller's own credential and those for requests with the agent's are two
+`Upstreams`, and never the same connection. A ready connection has carried nothing. It is thrown
+away before the apiserver would (its limit for the first request's head is 32 s), and none are kept
+while nobody calls.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 import aiofastnet
 
 from towrope.agent.connection import Connection
+from towrope.agent.own_credential import OwnCredential
 from towrope.ops import tasks
 from towrope.wire.errors import Hop, TowropeError, Unreachable, foreign
 
@@ -42,10 +45,16 @@ class Address:
 
 
 class Upstreams:
-    """Gives out connections to one apiserver."""
+    """Gives out connections to one apiserver.
 
-    def __init__(self, address: Address, *, ready: int = READY) -> None:
+    With `credential`, the agent's own, they are for verified callers' requests alone.
+    """
+
+    def __init__(
+        self, address: Address, *, credential: OwnCredential | None = None, ready: int = READY
+    ) -> None:
         self.address = address
+        self.credential = credential
         self._wanted = ready
         self._ready: deque[tuple[float, Connection]] = deque()
         self._keeper: asyncio.Task[None] | None = None
