@@ -56,11 +56,13 @@ async def cluster(plane: Plane, onboarding_key: OnboardingKey) -> str:
 async def enrolled(plane: Plane, cluster: str, onboarding_key: OnboardingKey) -> str:
     key = assertion.load_key(onboarding_key.private)
     answer = await call(plane, "enroll", enrolment(), key=key, subject=cluster)
-    assert answer.json() == {
-        "resourceId": cluster,
-        "tlsServerName": names.tls_server_name(cluster, domain="clusters.towrope.example.org"),
-        "trust": {"issuers": [], "directoryChangedAt": 0},
-    }
+    told = answer.json()
+    assert told["resourceId"] == cluster
+    assert told["tlsServerName"] == names.tls_server_name(
+        cluster, domain="clusters.towrope.example.org"
+    )
+    [own] = told["trust"]["issuers"]
+    assert own["audiences"] == [cluster]
     return cluster
 
 

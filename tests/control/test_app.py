@@ -21,6 +21,7 @@ PUBLIC = {
     "/{tenant}/oauth2/v2.0/token",
     "/{tenant}/discovery/v2.0/keys",
     "/{tenant}/v2.0/.well-known/openid-configuration",
+    "/.well-known/towrope/issuers",
 }
 
 

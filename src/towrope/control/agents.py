@@ -1,5 +1,7 @@
 """The agents' API (see `wire.agent_api`). An agent's key acts for its own cluster alone."""
 
+import asyncio
+import contextlib
 from http import HTTPStatus
 
 import msgspec
@@ -7,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from towrope.control import issuers
 from towrope.control.agent_keys import check_agent_key, check_authority, onboarding_key
-from towrope.control.arm_error import ArmError, unauthenticated
+from towrope.control.agent_trust import trust_at
+from towrope.control.arm_error import ArmError, invalid_content, unauthenticated
 from towrope.control.authentication import bearer_token
 from towrope.control.credentials import TOKEN_LIFETIME, cluster_token
 from towrope.control.json_body import answer, decode
@@ -20,6 +24,10 @@ from towrope.wire import agent_api, assertion, names, sas
 from towrope.wire.errors import Unauthenticated, foreign
 
 BODY_LIMIT = 64 * 1024
+QUESTION_LIMIT = 1024 * 1024
+"""Bytes; a cluster's bindings may name many groups."""
+LOOK_WITHIN = 3.0
+"""Seconds; the agent that asks waits for 4."""
 
 
 class Agents:
@@ -31,6 +39,8 @@ class Agents:
         return [
             CaselessRoute(f"{agent_api.PREFIX}/enroll", {"POST": self._enroll}),
             CaselessRoute(f"{agent_api.PREFIX}/heartbeat", {"POST": self._heartbeat}),
+            CaselessRoute(f"{agent_api.PREFIX}/configuration", {"POST": self._configure}),
+            CaselessRoute(f"{agent_api.PREFIX}/principal", {"POST": self._resolve}),
             CaselessRoute(f"{agent_api.PREFIX}/listen", {"POST": self._listen}),
         ]
 
@@ -50,7 +60,7 @@ class Agents:
                 )
             elif (there.agent_public_key, there.ca_certificate) != (key, authority):
                 raise _enrolled_already(there)
-        return answer(self._configuration(there))
+        return answer(await self._configuration(there))
 
     async def _heartbeat(self, request: Request) -> Response:
         cluster = await self._agent(request)
@@ -66,7 +76,29 @@ class Agents:
             if there is None or there.agent_public_key != cluster.agent_public_key:
                 raise _refused()
             await clusters.change(connection, there, **changes)
-        return answer(self._configuration(cluster))
+        return answer(await self._configuration(cluster))
+
+    async def _configure(self, request: Request) -> Response:
+        cluster = await self._agent(request)
+        body = await decode(request, agent_api.FetchConfiguration, limit=BODY_LIMIT)
+        await self._look_for({key.issuer for key in body.unknown_keys})
+        return answer(await self._configuration(cluster))
+
+    async def _look_for(self, names_of_issuers: set[str]) -> None:
+        """Asks issuers for their keys again, for as long as an agent waits for an answer."""
+        async with self._services.database.reading() as connection:
+            known = [each.name for each in await issuers.every(connection)]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_WITHIN), asyncio.TaskGroup() as looks:
+                for name in names_of_issuers.intersection(known):
+                    looks.create_task(self._services.issuer_keys.look_again(name))
+
+    async def _resolve(self, request: Request) -> Response:
+        await self._agent(request)
+        body = await decode(request, agent_api.ResolvePrincipal, limit=QUESTION_LIMIT)
+        if len(body.groups) > agent_api.GROUPS_LIMIT:
+            raise invalid_content(f"At most {agent_api.GROUPS_LIMIT} groups may be asked about.")
+        return answer(await self._services.memberships.resolve(body))
 
     async def _listen(self, request: Request) -> Response:
         cluster = await self._agent(request)
@@ -122,12 +154,15 @@ class Agents:
         except Unauthenticated as error:
             raise unauthenticated(error.message) from None
 
-    def _configuration(self, cluster: Cluster) -> agent_api.Configuration:
+    async def _configuration(self, cluster: Cluster) -> agent_api.Configuration:
         resource_id = names.cluster_id(self._settings.subscription, cluster.group, cluster.name)
         domain = self._settings.url.cluster_domain
+        async with self._services.database.reading() as connection:
+            trust = await trust_at(connection, self._services, resource_id)
         return agent_api.Configuration(
             resource_id=resource_id,
             tls_server_name=names.tls_server_name(resource_id, domain=domain),
+            trust=trust,
         )
 
 

@@ -20,6 +20,8 @@ from towrope.control.envelope import Envelope, answer_to
 from towrope.control.hybrid_connections import HybridConnections
 from towrope.control.issuer.signing_keys import SigningKeys
 from towrope.control.issuer.tokens import Tokens
+from towrope.control.issuer_keys import IssuerKeys
+from towrope.control.memberships import Memberships
 from towrope.control.presence import Presence
 from towrope.control.resource_groups import ResourceGroups
 from towrope.control.services import Services
@@ -27,6 +29,7 @@ from towrope.control.settings import Settings
 from towrope.control.store import clusters, hybrid_connections
 from towrope.control.store.database import Database
 from towrope.control.token_endpoint import TokenEndpoint
+from towrope.control.trusted_issuers import TrustedIssuers
 from towrope.ops.tasks import cancel, spawn
 from towrope.wire import agent_api
 
@@ -49,6 +52,8 @@ class ControlPlane:
             database=database,
             presence=Presence(database, clock=clock),
             tokens=Tokens(settings, self.signing_keys, clock=clock),
+            issuer_keys=IssuerKeys(database, clock=clock, notify=notify),
+            memberships=Memberships(database, master=settings.master, clock=clock),
             clock=clock,
             removed=removed,
             notify=notify,
@@ -61,11 +66,13 @@ class ControlPlane:
         await asyncio.to_thread(self.signing_keys.refresh)
         await self.services.database.open()
         await self.services.presence.start()
+        await self.services.issuer_keys.start()
         changed = partial(self.services.notify, None, agent_api.TRUST)
         self._following = spawn(self.signing_keys.follow(changed), name="signing keys")
 
     async def stop(self) -> None:
         await cancel(self._following)
+        await self.services.issuer_keys.stop()
         await self.services.presence.stop()
         await self.services.database.close()
 
@@ -87,6 +94,7 @@ class ControlPlane:
 
 
 def _application(services: Services) -> Starlette:
+    issuers = TrustedIssuers(services)
     # What stands before the mount is public, or authenticates by itself as the agents' API does;
     # all else, routes that do not exist included, is behind `Authenticated`.
     guarded = [
@@ -96,12 +104,14 @@ def _application(services: Services) -> Starlette:
         *Credentials(services).routes(),
         *HybridConnections(services).routes(),
         *AuthorizationRules(services).routes(),
+        *issuers.routes(),
     ]
     return Starlette(
         routes=[
             *discovery.routes(services.settings),
             *TokenEndpoint(services).routes(),
             *Agents(services).routes(),
+            *issuers.public_routes(),
             Mount("", routes=guarded, middleware=[Middleware(Authenticated, services=services)]),
         ],
         middleware=[Middleware(Envelope)],

@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from towrope.control import external_tokens
 from towrope.control.arm_error import ArmError, envelope, unauthenticated
 from towrope.control.issuer.tokens import AccessClaims, IdentityType
 from towrope.control.principal import Principal
@@ -31,8 +32,10 @@ class Authenticated:
 
     async def _principal(self, headers: Headers) -> Principal:
         """The caller, as the directory has it now. Raises `ArmError` (401)."""
-        tokens = self._services.tokens
-        claims = tokens.verify(bearer_token(headers), audience=tokens.audience)
+        tokens, text = self._services.tokens, bearer_token(headers)
+        if external_tokens.issuer_of(text) not in ("", tokens.issuer):
+            return await external_tokens.principal(self._services, text)
+        claims = tokens.verify(text, audience=tokens.audience)
         async with self._services.database.reading() as connection:
             if claims.idtyp is IdentityType.USER:
                 kind, name = MemberKind.USER, await _user(connection, claims)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from towrope.control.issuer.tokens import Tokens
+from towrope.control.issuer_keys import IssuerKeys
+from towrope.control.memberships import Memberships
 from towrope.control.presence import Presence
 from towrope.control.settings import Settings
 from towrope.control.store.database import Database
@@ -15,6 +17,8 @@ class Services:
     database: Database
     presence: Presence
     tokens: Tokens
+    issuer_keys: IssuerKeys
+    memberships: Memberships
     clock: Callable[[], float]
     removed: Callable[[str], None]
     """Called with the path of a hybrid connection that is no more, once that is durable."""
