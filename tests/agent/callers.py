@@ -95,6 +95,20 @@ class Agent:
     tickets: Tickets
     caller: Caller
     rig: Rig
+    hints: "Hints"
+
+
+class Hints:
+    """What the control channel said, in order."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[str] = asyncio.Queue()
+
+    def notified(self, kind: str) -> None:
+        self.said.put_nowait(kind)
+
+    def reconnected(self) -> None:
+        self.said.put_nowait("reconnected")
 
 
 def tickets_of(
@@ -123,12 +137,13 @@ async def agent(
             InnerTls(authority, SERVER_NAME), gate.upstreams, sink=gate.events.put_nowait
         )
         tickets = tickets or tickets_of(relay)
-        listening = Listening(tickets, streams, tls=relay.tls)
+        hints = Hints()
+        listening = Listening(tickets, streams, tls=relay.tls, hints=hints)
         listening.start()
         try:
             async with asyncio.timeout(WITHIN):
                 await listening.is_up.wait()
-            yield Agent(listening, streams, tickets, Caller(relay, authority), gate)
+            yield Agent(listening, streams, tickets, Caller(relay, authority), gate, hints)
         finally:
             await listening.stop()
             await streams.stop(within=0.5)

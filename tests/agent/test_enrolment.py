@@ -13,11 +13,22 @@ from towrope.agent.cluster import ClusterApi
 from towrope.agent.enrolment import Enrolment
 from towrope.agent.keys import Identity
 from towrope.agent.server_api import ServerApi
-from towrope.wire.agent_api import Configuration, Enroll, Heartbeat, Listen
+from towrope.agent.trust import CurrentTrust
+from towrope.wire.agent_api import (
+    Configuration,
+    Enroll,
+    FetchConfiguration,
+    Heartbeat,
+    Listen,
+    ResolvedPrincipal,
+    ResolvePrincipal,
+    Trust,
+)
 from towrope.wire.assertion import Key
 from towrope.wire.errors import Forbidden, Hop, Malformed, Refused, Unauthenticated, Unreachable
 
-CONFIGURATION = Configuration(resource_id="/r", tls_server_name="a.test")
+TRUST = Trust(directory_changed_at=7)
+CONFIGURATION = Configuration(resource_id="/r", tls_server_name="a.test", trust=TRUST)
 ONBOARDING = RSAKey.generate_key(2048, private=True)
 
 
@@ -54,6 +65,14 @@ class PlayedServer:
         self._called("heartbeat", key)
         assert facts.ca_certificate
         return CONFIGURATION
+
+    async def configuration(self, request: FetchConfiguration, *, key: Key) -> Configuration:
+        self._called("configuration", key)
+        return CONFIGURATION
+
+    async def principal(self, question: ResolvePrincipal, *, key: Key) -> ResolvedPrincipal:
+        self._called("principal", key)
+        return ResolvedPrincipal(is_active=True, groups=question.groups)
 
     async def listen(self, *, key: Key) -> Listen:
         self._called("listen", key)
@@ -136,13 +155,25 @@ async def test_the_heartbeat_goes_on_after_a_failure(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(enrolment, "MISSED_HEARTBEAT_DELAY", 0.01)
     played = Played(None)
     played.server.failures = [Unreachable("away", hop=Hop.SERVER)]
+    trust = CurrentTrust(Trust(), played.enrolment.configuration)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
-            await played.enrolment.keep_reporting()
+            await played.enrolment.keep_reporting(trust)
     assert len(played.server.calls) > 2
+    assert trust.issuers.trust == TRUST
 
 
 async def test_a_listeners_token_is_asked_for_with_the_own_key() -> None:
     played = Played(None)
     assert (await played.enrolment.listen()).token == "c"
     assert played.server.calls == [("listen", ECKey)]
+
+
+async def test_trust_and_principals_are_asked_for_with_the_own_key() -> None:
+    played = Played(None)
+    assert await played.enrolment.configuration(FetchConfiguration()) == CONFIGURATION
+    question = ResolvePrincipal(
+        issuer="towrope", object_id="o", is_application=False, issued_at=1, groups=("g",)
+    )
+    assert (await played.enrolment.principal(question)).groups == ("g",)
+    assert played.server.calls == [("configuration", ECKey), ("principal", ECKey)]

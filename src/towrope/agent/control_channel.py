@@ -1,13 +1,14 @@
 """The control channel: the agent's place among the listeners of its hybrid connection.
 
 Kept open, dialled again whenever it is lost, its token renewed before it ends. Through it come the
-senders for which no standby connection was there.
+senders for which no standby connection was there, and hints that something changed at the server.
 """
 
 import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
@@ -33,6 +34,16 @@ AUTHORIZATION = "ServiceBusAuthorization"
 _log = structlog.get_logger()
 
 
+class Hints(Protocol):
+    """Who wants to know that something may have changed at the server."""
+
+    def notified(self, kind: str) -> None: ...
+
+    def reconnected(self) -> None:
+        """Called before anything is received on a connection: hints may have been missed."""
+        ...
+
+
 class ControlChannel:
     """`await run()` until cancelled. `is_up` is set while the relay has us as a listener."""
 
@@ -42,11 +53,13 @@ class ControlChannel:
         *,
         tls: ssl.SSLContext | None,
         accepted: Callable[[Accept], None],
+        hints: Hints,
     ) -> None:
         self.is_up = asyncio.Event()
         self._tickets = tickets
         self._tls = tls
         self._accepted = accepted
+        self._hints = hints
         self._backoff = Backoff(cap=LONGEST_DELAY)
 
     async def run(self) -> None:
@@ -78,6 +91,7 @@ class ControlChannel:
             within=DIAL_WITHIN,
         )
         arrivals.hand_over(ws, inbox)
+        self._hints.reconnected()
         self.is_up.set()
         _log.info("listener connected", relay=ticket.relay)
         renewing = tasks.spawn(self._renew(ws), name="token renewal")
@@ -108,6 +122,8 @@ class ControlChannel:
         message = messages.decode_control(text)
         if message.accept is not None:
             self._accepted(message.accept)
+        elif message.notify is not None:
+            self._hints.notified(message.notify.kind)
 
     def _delay_after(self, error: TowropeError) -> float:
         _log.warning("cannot listen", reason=error.message, hop=error.hop)

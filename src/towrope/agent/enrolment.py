@@ -11,9 +11,16 @@ import structlog
 from towrope.agent.cluster import ClusterApi
 from towrope.agent.keys import Identity
 from towrope.agent.server_api import ServerApi
+from towrope.agent.trust import CurrentTrust
 from towrope.ops.backoff import Backoff
 from towrope.wire import agent_api, assertion, names
-from towrope.wire.agent_api import Configuration, Enroll
+from towrope.wire.agent_api import (
+    Configuration,
+    Enroll,
+    FetchConfiguration,
+    ResolvedPrincipal,
+    ResolvePrincipal,
+)
 from towrope.wire.assertion import Key
 from towrope.wire.errors import Hop, Malformed, Refused, TowropeError, Unreachable
 
@@ -75,17 +82,25 @@ class Enrolment:
         facts = await self._cluster.facts(self._identity)
         return await self._server.heartbeat(facts, key=self._key)
 
-    async def keep_reporting(self) -> None:
-        """The heartbeat, until cancelled."""
+    async def keep_reporting(self, trust: CurrentTrust) -> None:
+        """The heartbeat, until cancelled. What the server answers comes into force in `trust`."""
         delay = agent_api.HEARTBEAT_EVERY
         while True:
             await asyncio.sleep(delay)
             try:
-                await self._report()
+                await trust.renew_by(self._report)
                 delay = agent_api.HEARTBEAT_EVERY
             except TowropeError as error:
                 _log.warning("no heartbeat", reason=error.message, hop=error.hop)
                 delay = MISSED_HEARTBEAT_DELAY
+
+    async def configuration(self, request: FetchConfiguration) -> Configuration:
+        """Raises what `ServerApi` raises."""
+        return await self._server.configuration(request, key=self._key)
+
+    async def principal(self, question: ResolvePrincipal) -> ResolvedPrincipal:
+        """Raises what `ServerApi` raises."""
+        return await self._server.principal(question, key=self._key)
 
     async def listen(self) -> agent_api.Listen:
         """A listener's token. Raises what `ServerApi` raises."""

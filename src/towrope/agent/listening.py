@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from towrope.agent.control_channel import DIAL_WITHIN, ControlChannel
+from towrope.agent.control_channel import DIAL_WITHIN, ControlChannel, Hints
 from towrope.agent.standbys import Standbys
 from towrope.agent.streams import Streams
 from towrope.agent.tickets import Tickets
@@ -28,11 +28,13 @@ _log = structlog.get_logger()
 class Listening:
     """`start()`, and `await stop()`; `is_up` is set while the relay has us as a listener."""
 
-    def __init__(self, tickets: Tickets, streams: Streams, *, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, tickets: Tickets, streams: Streams, *, tls: ssl.SSLContext | None, hints: Hints
+    ) -> None:
         self._tickets = tickets
         self._streams = streams
         self._tls = tls
-        self._channel = ControlChannel(tickets, tls=tls, accepted=self._accepted)
+        self._channel = ControlChannel(tickets, tls=tls, accepted=self._accepted, hints=hints)
         self._standbys = Standbys(tickets, tls=tls, is_up=self._channel.is_up, joined=self._joined)
         self._running: list[asyncio.Task[None]] = []
         self._dials: set[asyncio.Task[None]] = set()

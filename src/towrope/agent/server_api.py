@@ -8,7 +8,15 @@ import httpx2
 import msgspec
 
 from towrope.wire import agent_api, assertion
-from towrope.wire.agent_api import Configuration, Enroll, Heartbeat, Listen
+from towrope.wire.agent_api import (
+    Configuration,
+    Enroll,
+    FetchConfiguration,
+    Heartbeat,
+    Listen,
+    ResolvedPrincipal,
+    ResolvePrincipal,
+)
 from towrope.wire.assertion import Key
 from towrope.wire.errors import (
     Forbidden,
@@ -47,6 +55,12 @@ class ServerApi:
 
     async def heartbeat(self, facts: Heartbeat, *, key: Key) -> Configuration:
         return await self._post("heartbeat", facts, key=key, reply=Configuration)
+
+    async def configuration(self, request: FetchConfiguration, *, key: Key) -> Configuration:
+        return await self._post("configuration", request, key=key, reply=Configuration)
+
+    async def principal(self, question: ResolvePrincipal, *, key: Key) -> ResolvedPrincipal:
+        return await self._post("principal", question, key=key, reply=ResolvedPrincipal)
 
     async def listen(self, *, key: Key) -> Listen:
         return await self._post("listen", None, key=key, reply=Listen)

@@ -23,6 +23,7 @@ from towrope.agent.listening import Listening
 from towrope.agent.server_api import ServerApi
 from towrope.agent.streams import Streams
 from towrope.agent.tickets import Tickets
+from towrope.agent.trust import CurrentTrust
 from towrope.agent.upstream import Upstreams
 from towrope.ops import logs, tasks
 from towrope.ops.stopping import stop_signal
@@ -72,15 +73,16 @@ async def run(found: Apiserver, *, namespace: str) -> None:
         configuration = await _unless_stopped(enrolment.enrol(), stopping)
         if configuration is None:
             return
+        current = CurrentTrust(configuration.trust, enrolment.configuration)
         upstreams = Upstreams(found.address)
         undo.push_async_callback(upstreams.close)
         inner_tls = InnerTls(identity.authority, configuration.tls_server_name)
         streams = Streams(inner_tls, upstreams)
         undo.push_async_callback(streams.stop)
-        listening = Listening(Tickets(enrolment.listen), streams, tls=trust)
+        listening = Listening(Tickets(enrolment.listen), streams, tls=trust, hints=current)
         listening.start()
         undo.push_async_callback(listening.stop)
-        heartbeat = tasks.spawn(enrolment.keep_reporting(), name="heartbeat")
+        heartbeat = tasks.spawn(enrolment.keep_reporting(current), name="heartbeat")
         undo.push_async_callback(tasks.cancel, heartbeat)
         await _announce(listening, settings, stopping)
         await stopping.wait()
