@@ -17,6 +17,7 @@ from towrope.control.authorization_rules import AuthorizationRules
 from towrope.control.connected_clusters import ConnectedClusters
 from towrope.control.credentials import Credentials
 from towrope.control.envelope import Envelope, answer_to
+from towrope.control.graph import directory
 from towrope.control.hybrid_connections import HybridConnections
 from towrope.control.issuer.signing_keys import SigningKeys
 from towrope.control.issuer.tokens import Tokens
@@ -105,6 +106,7 @@ def _application(services: Services) -> Starlette:
         *HybridConnections(services).routes(),
         *AuthorizationRules(services).routes(),
         *issuers.routes(),
+        *directory.routes(services),
     ]
     return Starlette(
         routes=[
