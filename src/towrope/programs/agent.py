@@ -15,11 +15,16 @@ import click
 import structlog
 
 from towrope.agent import apiserver
+from towrope.agent.access_reviews import AccessReviews
 from towrope.agent.apiserver import Apiserver
+from towrope.agent.bindings import Bindings
 from towrope.agent.cluster import ClusterApi, Settings
 from towrope.agent.enrolment import Enrolment
+from towrope.agent.identity import Identification
+from towrope.agent.impersonation import Impersonation
 from towrope.agent.inner_tls import InnerTls
 from towrope.agent.listening import Listening
+from towrope.agent.memberships import Memberships
 from towrope.agent.server_api import ServerApi
 from towrope.agent.streams import Streams
 from towrope.agent.tickets import Tickets
@@ -74,11 +79,9 @@ async def run(found: Apiserver, *, namespace: str) -> None:
         if configuration is None:
             return
         current = CurrentTrust(configuration.trust, enrolment.configuration)
-        upstreams = Upstreams(found.address)
-        undo.push_async_callback(upstreams.close)
         inner_tls = InnerTls(identity.authority, configuration.tls_server_name)
-        streams = Streams(inner_tls, upstreams)
-        undo.push_async_callback(streams.stop)
+        who = _identification(found, enrolment, current, undo)
+        streams = _streams(found, inner_tls, who, undo)
         listening = Listening(Tickets(enrolment.listen), streams, tls=trust, hints=current)
         listening.start()
         undo.push_async_callback(listening.stop)
@@ -87,6 +90,34 @@ async def run(found: Apiserver, *, namespace: str) -> None:
         await _announce(listening, settings, stopping)
         await stopping.wait()
         _log.info("stopping")
+
+
+def _identification(
+    found: Apiserver,
+    enrolment: Enrolment,
+    current: CurrentTrust,
+    undo: contextlib.AsyncExitStack,
+) -> Identification:
+    reviews = AccessReviews(found.own_access)
+    undo.push_async_callback(reviews.close)
+    bindings = Bindings(found.own_access)
+    undo.push_async_callback(bindings.close)
+    watching = tasks.spawn(bindings.run(), name="role bindings")
+    undo.push_async_callback(tasks.cancel, watching)
+    memberships = Memberships(enrolment.principal, bindings)
+    return Identification(current, memberships, Impersonation(reviews).decide)
+
+
+def _streams(
+    found: Apiserver, inner_tls: InnerTls, who: Identification, undo: contextlib.AsyncExitStack
+) -> Streams:
+    upstreams = Upstreams(found.address)
+    undo.push_async_callback(upstreams.close)
+    own = Upstreams(found.own_address, credential=found.own_credential)
+    undo.push_async_callback(own.close)
+    streams = Streams(inner_tls, upstreams, own=own, decide=who.decide)
+    undo.push_async_callback(streams.stop)
+    return streams
 
 
 async def _settings(cluster: ClusterApi, namespace: str) -> Settings:
