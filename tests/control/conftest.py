@@ -64,6 +64,8 @@ class Plane:
     administrator: Credential
     now: float = NOW
     removed: list[str] = field(default_factory=list)
+    notified: list[tuple[str | None, str]] = field(default_factory=list)
+    """The hints that agents were given."""
 
     async def make_group(self, name: str = "shops", location: str = "local") -> None:
         answer = await self.api.put(f"{GROUPS}/{name}", json={"location": location})
@@ -143,9 +145,13 @@ def settings(tmp_path: Path, signing_keys: Path) -> Settings:
 @pytest.fixture
 async def plane(settings: Settings) -> AsyncIterator[Plane]:
     removed: list[str] = []
+    notified: list[tuple[str | None, str]] = []
     made: list[Plane] = []
     control = ControlPlane(
-        settings, removed=removed.append, clock=lambda: made[0].now if made else NOW
+        settings,
+        removed=removed.append,
+        notify=lambda path, kind: notified.append((path, kind)),
+        clock=lambda: made[0].now if made else NOW,
     )
     await control.start()
     try:
@@ -166,6 +172,7 @@ async def plane(settings: Settings) -> AsyncIterator[Plane]:
                 anonymous=anonymous,
                 administrator=credential,
                 removed=removed,
+                notified=notified,
             )
             made.append(plane)
             api.headers["authorization"] = f"Bearer {await sign_in(plane)}"
