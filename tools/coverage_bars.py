@@ -14,7 +14,6 @@ EVERYTHING = (
     "src/towrope/control/authentication.py",
     "src/towrope/control/credentials.py",
     "src/towrope/control/issuer/",
-    "src/towrope/control/token_endpoint.py",
 )
 """Packages and modules that decide access, or that such a decision rests on."""
 BAR = 90.0

@@ -19,8 +19,13 @@ PUBLIC = {
     "/healthz",
     "/urls/allowlist",
     "/{tenant}/oauth2/v2.0/token",
+    "/adfs/oauth2/token",
+    "/{tenant}/oauth2/v2.0/devicecode",
+    "/adfs/oauth2/devicecode",
     "/{tenant}/discovery/v2.0/keys",
+    "/adfs/discovery/keys",
     "/{tenant}/v2.0/.well-known/openid-configuration",
+    "/adfs/.well-known/openid-configuration",
     "/.well-known/towrope/issuers",
 }
 

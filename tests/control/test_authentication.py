@@ -43,7 +43,7 @@ async def token(plane: Plane, *, key: RSAKey | None = None, **change: Any) -> st
 
 
 async def add_user(plane: Plane, **change: Any) -> None:
-    user = {
+    user: dict[str, Any] = {
         "object_id": USER,
         "user_principal_name": "ada@example.org",
         "display_name": "Ada",

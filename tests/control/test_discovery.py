@@ -11,14 +11,14 @@ async def test_the_metadata_say_where_everything_is(plane: Plane) -> None:
     answer = await plane.anonymous.get("/Metadata/Endpoints?api-version=2022-09-01")
     assert answer.json() == {
         "name": "towrope",
-        "resourceManager": f"{URL}/",
+        "resourceManager": URL,
         "authentication": {
-            "loginEndpoint": f"{URL}/",
+            "loginEndpoint": f"{URL}/adfs",
             "audiences": [URL, f"{URL}/"],
             "tenant": TENANT,
             "identityProvider": "AAD",
         },
-        "microsoftGraphResourceId": f"{URL}/",
+        "microsoftGraphResourceId": URL,
         "suffixes": {},
     }
 

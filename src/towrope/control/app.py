@@ -19,6 +19,7 @@ from towrope.control.credentials import Credentials
 from towrope.control.envelope import Envelope, answer_to
 from towrope.control.graph import directory
 from towrope.control.hybrid_connections import HybridConnections
+from towrope.control.issuer import configuration, device_authorization, token_endpoint
 from towrope.control.issuer.signing_keys import SigningKeys
 from towrope.control.issuer.tokens import Tokens
 from towrope.control.issuer_keys import IssuerKeys
@@ -29,7 +30,6 @@ from towrope.control.services import Services
 from towrope.control.settings import Settings
 from towrope.control.store import clusters, hybrid_connections
 from towrope.control.store.database import Database
-from towrope.control.token_endpoint import TokenEndpoint
 from towrope.control.trusted_issuers import TrustedIssuers
 from towrope.ops.tasks import cancel, spawn
 from towrope.wire import agent_api
@@ -111,7 +111,9 @@ def _application(services: Services) -> Starlette:
     return Starlette(
         routes=[
             *discovery.routes(services.settings),
-            *TokenEndpoint(services).routes(),
+            *configuration.routes(services),
+            *token_endpoint.routes(services),
+            *device_authorization.routes(services),
             *Agents(services).routes(),
             *issuers.public_routes(),
             Mount("", routes=guarded, middleware=[Middleware(Authenticated, services=services)]),

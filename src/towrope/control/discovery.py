@@ -31,11 +31,14 @@ class _Endpoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def routes(settings: Settings) -> list[Route]:
-    base = f"{settings.url}/"
+    base = str(settings.url)
     metadata = _Endpoints(
         resource_manager=base,
         authentication=_Authentication(
-            login_endpoint=base, audiences=[str(settings.url), base], tenant=settings.tenant
+            # Azure's clients look nothing up at Microsoft for an address that ends so.
+            login_endpoint=f"{base}/adfs",
+            audiences=[base, f"{base}/"],
+            tenant=settings.tenant,
         ),
         microsoft_graph_resource_id=base,
     )

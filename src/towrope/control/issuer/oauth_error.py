@@ -5,12 +5,14 @@ Clients look at `error`, `error_codes` and sometimes at the text; people read th
 
 import time
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from towrope.control.authority import Handler
 from towrope.control.json_body import answer
 
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -61,6 +63,18 @@ def failure(error: OAuthError, request: Request, *, now: float) -> Response:
     )
     challenge = BASIC_CHALLENGE if error.status == HTTPStatus.UNAUTHORIZED else {}
     return answer(body, status=error.status, headers=NO_STORE | challenge)
+
+
+def told(handler: Handler, clock: Callable[[], float]) -> Handler:
+    """`handler`, whose refusals become answers."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except OAuthError as error:
+            return failure(error, request, now=clock())
+
+    return handle
 
 
 def _correlation_id(request: Request) -> str:

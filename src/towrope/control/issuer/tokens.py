@@ -6,7 +6,7 @@ has what the token says, is for the caller to see.
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -163,7 +163,7 @@ class Tokens:
     def _claims(self, subject: Subject, issued: Issuance) -> dict[str, Any]:
         # Whoever signed in during this very second was issued nothing before that.
         now = max(int(self._clock()), issued.authenticated_at)
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "tid": self._settings.tenant,
             "sub": subject.object_id,
@@ -177,7 +177,7 @@ class Tokens:
         }
         return claims | self._named(subject, issued) | self._groups(subject)
 
-    def _named(self, subject: Subject, issued: Issuance) -> Mapping[str, Any]:
+    def _named(self, subject: Subject, issued: Issuance) -> dict[str, Any]:
         if subject.user_principal_name is None:
             return {"app_displayname": subject.display_name}
         return {
@@ -187,7 +187,7 @@ class Tokens:
             "auth_time": issued.authenticated_at,
         }
 
-    def _groups(self, subject: Subject) -> Mapping[str, Any]:
+    def _groups(self, subject: Subject) -> dict[str, Any]:
         if len(subject.groups) <= GROUPS_LIMIT:
             return {"groups": sorted(subject.groups)}
         endpoint = f"{self._settings.url}/v1.0/users/{subject.object_id}/getMemberObjects"

@@ -45,16 +45,12 @@ async def find(connection: AsyncConnection, code: str) -> AuthorizationCode | No
     return AuthorizationCode(**row._mapping) if row is not None else None
 
 
-async def redeem(connection: AsyncConnection, code: AuthorizationCode, *, family: str) -> bool:
-    """Whether it is the first time. Of two at once, one is."""
-    where = (table.c.code_hash == code.code_hash, table.c.family.is_(None))
-    return (
-        await connection.execute(update(table).where(*where).values(family=family))
-    ).rowcount > 0
-
-
-async def remove(connection: AsyncConnection, code: AuthorizationCode) -> None:
-    await connection.execute(delete(table).where(table.c.code_hash == code.code_hash))
+async def redeem(connection: AsyncConnection, code: AuthorizationCode, *, family: str) -> str:
+    """The family of whoever was first: `family` itself, unless it was redeemed before."""
+    is_it = table.c.code_hash == code.code_hash
+    first = update(table).where(is_it, table.c.family.is_(None)).values(family=family)
+    await connection.execute(first)
+    return (await connection.execute(select(table.c.family).where(is_it))).scalar_one()
 
 
 async def remove_of(connection: AsyncConnection, object_id: str) -> None:
