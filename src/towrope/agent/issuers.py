@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
 
 from towrope.wire.agent_api import Trust, TrustedIssuer
-from towrope.wire.errors import foreign
 
 KEYS_LIMIT = 64
 """Keys of one issuer; more are not looked at."""
@@ -29,8 +27,6 @@ _BY_CURVE = {
     "P-384": frozenset({"ES384"}),
     "P-521": frozenset({"ES512"}),
 }
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +78,7 @@ def _keys(trusted: TrustedIssuer) -> Iterator[VerificationKey]:
     found = trusted.keys.get("keys")
     for value in found[:KEYS_LIMIT] if isinstance(found, list) else ():
         key = _key(value)
-        if key is None:
-            _log.info("a key of a trusted issuer is of no use", issuer=foreign(trusted.name))
-        else:
+        if key is not None:
             yield key
 
 
@@ -121,7 +115,7 @@ def _imported(value: dict[str, Any]) -> RSAKey | ECKey | None:
 
 def _usable(key: RSAKey | ECKey, key_id: str | None, stated: Any) -> VerificationKey | None:
     able = _RSA if isinstance(key, RSAKey) else _BY_CURVE[key.curve_name]
-    algorithms = able if stated is None else able & {stated}
+    algorithms = able if stated is None else frozenset(n for n in able if n == stated)
     if not algorithms:
         return None
     return VerificationKey(key_id=key_id, algorithms=algorithms, key=key)
