@@ -15,13 +15,11 @@ from urllib.parse import unquote_to_bytes
 from towrope.agent.access_reviews import Access, Verdict
 from towrope.agent.caller import Caller
 from towrope.agent.identity import Decision
+from towrope.wire import names
 from towrope.wire.errors import Forbidden, Hop, Malformed, Unauthenticated, foreign
 from towrope.wire.head import Field, RequestHead
 
-DOMAIN = "towrope.dev/"
-"""Before a key of the caller's `extra`: the apiserver takes no key without a domain where
-impersonation is constrained (KEP-5284), and one name for all clusters is easier to rely on."""
-IMPERSONATOR = f"{DOMAIN}impersonator"
+IMPERSONATOR = names.IMPERSONATOR_EXTRA
 """The key under which the caller itself stands when it acts as somebody else."""
 NAMED_LIMIT = 64
 """Things that one request may ask to impersonate; each is a review."""
@@ -198,7 +196,7 @@ def _percent_encoded(key: str) -> bytes:
 
 
 def _qualified(key: str) -> str:
-    return key if "/" in key else DOMAIN + key
+    return key if "/" in key else names.EXTRA_DOMAIN + key
 
 
 def _check_caller(caller: Caller) -> None:

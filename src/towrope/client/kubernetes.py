@@ -144,7 +144,7 @@ def _client(target: Target) -> Client:
             config=config._replace(user=user),
             timeout=TIMEOUT,
             field_manager=FIELD_MANAGER,
-            trust_env=not _is_loopback(target.server),
+            trust_env=not is_loopback(target.server),
         )
     except KeyError as error:
         raise _broken(target.path, f"{foreign(str(error))} is missing") from error
@@ -155,7 +155,8 @@ def _client(target: Target) -> Client:
         raise _broken(target.path, foreign(str(error)).rstrip(".")) from error
 
 
-def _is_loopback(server: str) -> bool:
+def is_loopback(server: str) -> bool:
+    """Whether an apiserver's address is of this machine, where no HTTP proxy leads."""
     host = urlsplit(server).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -23,7 +23,7 @@ from lightkube.models.core_v1 import (
     VolumeMount,
 )
 from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
-from lightkube.models.rbac_v1 import PolicyRule, RoleRef, Subject
+from lightkube.models.rbac_v1 import RoleRef, Subject
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret, ServiceAccount
 from lightkube.resources.rbac_authorization_v1 import (
@@ -34,6 +34,7 @@ from lightkube.resources.rbac_authorization_v1 import (
 )
 
 from towrope import __version__
+from towrope.client.agent_rights import Impersonation, cluster_rules, namespace_rules
 from towrope.wire import names
 
 IMAGE = f"ghcr.io/towrope/towrope:{__version__}"
@@ -45,6 +46,8 @@ SELECTOR = {"app.kubernetes.io/name": names.AGENT_NAME}
 ONBOARDING_ANNOTATION = "towrope.dev/onboarding"
 SCRATCH = "/run/towrope"
 """Where the agent may write; in memory, for private keys pass through it."""
+AUDIT_VARIABLE = "TOWROPE_AUDIT"
+"""Where the agent writes its audit events; see `towrope agent --audit`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class Installation:
     """The private half, PEM."""
     onboarding_id: str
     """Another one for each onboarding, so that the pods are replaced."""
+    impersonation: Impersonation = Impersonation.LEGACY
     image: str = IMAGE
 
 
@@ -70,7 +74,7 @@ def in_cluster(installation: Installation) -> list[NamespacedResource | GlobalRe
     return [
         _namespace(),
         ServiceAccount(metadata=_meta(), automountServiceAccountToken=False),
-        Role(metadata=_meta(), rules=_namespace_rules()),
+        Role(metadata=_meta(), rules=namespace_rules()),
         RoleBinding(
             metadata=_meta(),
             roleRef=RoleRef(
@@ -78,10 +82,7 @@ def in_cluster(installation: Installation) -> list[NamespacedResource | GlobalRe
             ),
             subjects=[account],
         ),
-        ClusterRole(
-            metadata=_cluster_meta(),
-            rules=[PolicyRule(apiGroups=[""], resources=["nodes"], verbs=["get", "list"])],
-        ),
+        cluster_role(installation.impersonation),
         ClusterRoleBinding(
             metadata=_cluster_meta(),
             roleRef=RoleRef(
@@ -103,6 +104,10 @@ def in_cluster(installation: Installation) -> list[NamespacedResource | GlobalRe
             stringData={"privateKey": installation.onboarding_key},
         ),
     ]
+
+
+def cluster_role(impersonation: Impersonation) -> ClusterRole:
+    return ClusterRole(metadata=_cluster_meta(), rules=cluster_rules(impersonation))
 
 
 def cluster_scoped() -> list[tuple[type[GlobalResource], str]]:
@@ -132,33 +137,6 @@ def _namespace() -> Namespace:
     return Namespace(metadata=ObjectMeta(name=names.NAMESPACE, labels={**LABELS, **enforced}))
 
 
-def _namespace_rules() -> list[PolicyRule]:
-    secrets = [names.ONBOARDING_SECRET, names.IDENTITY_SECRET]
-    return [
-        PolicyRule(
-            apiGroups=[""],
-            resources=["secrets"],
-            resourceNames=secrets,
-            verbs=["get", "update", "patch", "delete"],
-        ),
-        # RBAC cannot bind `create` to a name: the name is not known yet when it is decided.
-        PolicyRule(apiGroups=[""], resources=["secrets"], verbs=["create"]),
-        PolicyRule(
-            apiGroups=[""],
-            resources=["configmaps"],
-            resourceNames=[names.AGENT_NAME],
-            verbs=["get"],
-        ),
-        PolicyRule(
-            apiGroups=["coordination.k8s.io"],
-            resources=["leases"],
-            resourceNames=[names.LEASE_NAME],
-            verbs=["get", "update", "patch"],
-        ),
-        PolicyRule(apiGroups=["coordination.k8s.io"], resources=["leases"], verbs=["create"]),
-    ]
-
-
 def _pod(image: str) -> PodSpec:
     return PodSpec(
         serviceAccountName=names.AGENT_NAME,
@@ -178,7 +156,7 @@ def _container(image: str) -> Container:
         name="agent",
         image=image,
         command=["towrope", "agent"],
-        env=[EnvVar(name="TMPDIR", value=SCRATCH)],
+        env=[EnvVar(name="TMPDIR", value=SCRATCH), EnvVar(name=AUDIT_VARIABLE, value="stdout")],
         volumeMounts=[VolumeMount(name="scratch", mountPath=SCRATCH)],
         resources=ResourceRequirements(
             requests={"cpu": "20m", "memory": "64Mi"}, limits={"memory": "512Mi"}

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from lightkube.core.client import Client
 from lightkube.resources.core_v1 import Namespace
 
+from towrope.client.agent_rights import Impersonation
 from towrope.client.api import Api
 from towrope.client.disconnection import remove_from_cluster
 from towrope.client.kubernetes import FIELD_MANAGER, absent_as_none
@@ -51,6 +52,8 @@ class Wanted:
     image: str | None = None
     deploys_agent: bool = True
     """False: everything but the Deployment, for an agent that runs beside the cluster."""
+    impersonation: Impersonation = Impersonation.LEGACY
+    """How the agent is to act for its callers: what the checks found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,7 @@ def _installation(
         server_ca=authority,
         onboarding_key=key.private,
         onboarding_id=key.public[-KEY_ID_LENGTH:],
+        impersonation=wanted.impersonation,
         image=wanted.image or IMAGE,
     )
 

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from lightkube.core.client import Client
+from lightkube.core.exceptions import ApiError
 from lightkube.models.authorization_v1 import (
     ResourceAttributes,
     SelfSubjectAccessReviewSpec,
@@ -12,8 +14,11 @@ from lightkube.models.core_v1 import Node as NodeModel
 from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 from lightkube.resources.core_v1 import ConfigMap, Node
 
+from towrope.client import constrained_impersonation
+from towrope.client.agent_rights import Impersonation
 from towrope.client.distribution import distribution_of, infrastructure_of
-from towrope.client.kubernetes import absent_as_none
+from towrope.client.kubernetes import FIELD_MANAGER, absent_as_none
+from towrope.client.manifests import cluster_role
 from towrope.client.rest import Conflict
 from towrope.wire import names
 from towrope.wire.errors import Forbidden, Hop, Refused, foreign
@@ -33,6 +38,8 @@ class Facts:
     infrastructure: str
     connected_as: str | None
     """The resource id that the cluster is connected as already."""
+    impersonation: Impersonation = Impersonation.LEGACY
+    """How the agent is to act for its callers."""
 
 
 def check(client: Client, *, resource_id: str) -> Facts:
@@ -58,10 +65,13 @@ def check(client: Client, *, resource_id: str) -> Facts:
             f" where its server is gone, with 'kubectl delete namespace {names.NAMESPACE}'.",
             hop=Hop.APISERVER,
         )
+    impersonation = _impersonation(client)
+    _check_may_grant(client, impersonation)
     return Facts(
         distribution=distribution_of(nodes),
         infrastructure=infrastructure_of(nodes),
         connected_as=found,
+        impersonation=impersonation,
     )
 
 
@@ -79,6 +89,29 @@ def connected_as(client: Client) -> str | None:
         lambda: client.get(ConfigMap, names.AGENT_NAME, namespace=names.NAMESPACE)
     )
     return None if config is None else (config.data or {}).get(names.CONFIG_RESOURCE_ID)
+
+
+def _impersonation(client: Client) -> Impersonation:
+    is_constrained = constrained_impersonation.is_in_force(client)
+    return Impersonation.CONSTRAINED if is_constrained else Impersonation.LEGACY
+
+
+def _check_may_grant(client: Client, impersonation: Impersonation) -> None:
+    """RBAC lets nobody grant what they may not do themselves; a dry run asks it."""
+    try:
+        client.apply(
+            cluster_role(impersonation), field_manager=FIELD_MANAGER, force=True, dry_run=True
+        )
+    except ApiError as error:
+        if error.status.code != HTTPStatus.FORBIDDEN:
+            raise
+        raise Forbidden(
+            "The kubeconfig's user may not give the agent its rights, among them to act for its"
+            f" callers (impersonation): {foreign(error.status.message or 'forbidden')}. Use an"
+            " administrator's kubeconfig, or one that has these rights or the verb 'escalate' on"
+            " cluster roles.",
+            hop=Hop.APISERVER,
+        ) from None
 
 
 def _is_usable(node: NodeModel) -> bool:

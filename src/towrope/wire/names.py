@@ -21,6 +21,13 @@ IDENTITY_SECRET = "towrope-agent-identity"  # noqa: S105 - its name
 """Made by the agent: `agent.key`, `ca.crt`, `ca.key` (PEM). None of the keys leaves the cluster."""
 LEASE_NAME = "towrope-agent"
 
+# Keys of the `extra` by which the apiserver knows a caller. Where impersonation is constrained
+# (KEP-5284) it takes none without a domain.
+EXTRA_DOMAIN = "towrope.dev/"
+OBJECT_ID_EXTRA = f"{EXTRA_DOMAIN}oid"
+IMPERSONATOR_EXTRA = f"{EXTRA_DOMAIN}impersonator"
+"""Who acts as somebody else (`kubectl --as`)."""
+
 # Members of the ConfigMap.
 CONFIG_SERVER = "server"
 CONFIG_SERVER_CA = "server-ca.crt"

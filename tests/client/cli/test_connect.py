@@ -29,6 +29,14 @@ RIGHTS = {
     "impersonate users": False,
     "create clusterrolebindings": False,
     "create serviceaccounts/token -n towrope": False,
+    "create subjectaccessreviews.authorization.k8s.io": True,
+    "watch rolebindings -A": True,
+    "create rolebindings -A": False,
+    # To act for its callers, by KEP-5284. Whom as, is tested by a stolen token.
+    "impersonate-on:user-info:list pods -A": True,
+    "impersonate-on:user-info:get /version": True,
+    "impersonate groups": False,
+    "impersonate serviceaccounts -A": True,
 }
 
 
@@ -224,6 +232,23 @@ def test_user_without_the_rights(connecting: Shell, bare_cluster: Cluster, tmp_p
     assert not is_there(connecting)
 
 
+def test_user_who_may_not_grant_the_agents_rights(
+    connecting: Shell, bare_cluster: Cluster, tmp_path: Path
+) -> None:
+    """May make cluster roles, but RBAC lets nobody grant what they may not do."""
+    bare_cluster.kubectl("-n", "default", "create", "serviceaccount", "granting")
+    rules = ["--verb=get,list,create,patch", "--resource=nodes,configmaps,clusterrolebindings"]
+    bare_cluster.kubectl("create", "clusterrole", "granting", *rules, "--resource=clusterroles")
+    words = ["clusterrolebinding", "granting", "--clusterrole=granting"]
+    bare_cluster.kubectl("create", *words, "--serviceaccount=default:granting")
+    granting = as_account(bare_cluster, tmp_path / "granting", "granting")
+    said = connecting.error(7, *connect(*ONE, "--kube-config", granting))
+    assert "may not give the agent its rights" in said
+    assert "administrator's kubeconfig" in said
+    assert "impersonat" in said
+    assert not is_there(connecting)
+
+
 def test_install_that_fails_leaves_nothing(
     connecting: Shell, bare_cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -233,6 +258,10 @@ def test_install_that_fails_leaves_nothing(
     rules = ["--verb=get,list,create", "--resource=nodes,configmaps,namespaces"]
     rules += ["--resource=clusterrolebindings"]
     bare_cluster.kubectl("create", "clusterrole", "half", *rules)
+    granting = ["--verb=get,create,patch,escalate", "--resource=clusterroles"]
+    bare_cluster.kubectl("create", "clusterrole", "half-granting", *granting)
+    binding = ["half-granting", "--clusterrole=half-granting", "--serviceaccount=default:half"]
+    bare_cluster.kubectl("create", "clusterrolebinding", *binding)
     binding = ["clusterrolebinding", "half", "--clusterrole=half", "--serviceaccount=default:half"]
     bare_cluster.kubectl("create", *binding)
     half = as_account(bare_cluster, tmp_path / "half", "half")

@@ -1,6 +1,7 @@
 """`towrope connectedk8s connect`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def connect(
         resource = onboard(
             api,
             client,
-            wanted,
+            replace(wanted, impersonation=facts.impersonation),
             body=resource_body(wanted, facts, group=group, key=key),
             authority=Folder().load_authority(api.server),
             key=key,
