@@ -1,18 +1,17 @@
-"""Whom to trust, and what is remembered. Signing in to a real server: see `cli/test_login.py`."""
+"""Who signs in, and what is remembered. Signing in to a real server: see `cli/test_login.py`."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.client.conftest import Answer, Scripted
-from tests.client.test_account import GRANT
-from towrope.client.login import ServicePrincipal, choose_authority, sign_in, sign_out
+from towrope.client.login import ServicePrincipal, sign_in, sign_out
 from towrope.client.profile import Folder
-from towrope.client.rest import Untrusted
-from towrope.ops.certificates import fingerprint
+from towrope.client.secret_store import Credential
 from towrope.wire.errors import Refused
 
-PRINCIPAL = ServicePrincipal(client_id="app", client_secret="s3cret")
+GRANT = {"access_token": "fresh", "expires_in": 3600, "token_type": "Bearer"}
+PRINCIPAL = ServicePrincipal(client_id="app", credential=Credential(client_secret="s3cret"))
 METADATA = {
     "resourceManager": "https://public.example/",
     "authentication": {"tenant": "t-1", "audiences": ["https://public.example"]},
@@ -69,6 +68,16 @@ def test_no_subscription_is_no_sign_in(answer: object, scripted: Scripted, folde
     assert list(folder.path.iterdir()) == []
 
 
+def test_no_subscription_may_be_enough(scripted: Scripted, folder: Folder) -> None:
+    script(scripted, {"value": []})
+    pem = scripted.authority_pem
+    (account,) = sign_in(
+        scripted.url, PRINCIPAL, authority=pem, folder=folder, allow_no_subscriptions=True
+    )
+    assert account.subscription_id == account.tenant_id
+    assert folder.load_profile().find() == account
+
+
 def test_failed_sign_in_keeps_the_earlier_authority(scripted: Scripted, folder: Folder) -> None:
     folder.save_authority(scripted.url, b"earlier")
     scripted.answers = [Answer(body={})]
@@ -84,27 +93,6 @@ def test_signing_out_forgets_one_server_only(scripted: Scripted, folder: Folder)
     sign_out(folder, one)
     assert folder.load_profile().accounts == ()
     assert folder.load_credential(one) is None
-    assert folder.load_token(one) is None
+    assert list((folder.path / "tokens").iterdir()) == []
     assert folder.load_authority(scripted.url) is None
     assert folder.load_authority("https://other.example") == b"other"
-
-
-def test_known_authority_is_not_asked_for(folder: Folder) -> None:
-    folder.save_authority("https://127.0.0.1:1", b"known")
-    assert choose_authority("https://127.0.0.1:1", folder) == b"known"
-
-
-def test_unknown_authority_needs_somebody_to_vouch(scripted: Scripted, folder: Folder) -> None:
-    scripted.answers = [Answer(body=scripted.authority_pem.decode())]
-    shown: list[str] = []
-
-    def accept(text: str) -> bool:
-        shown.append(text)
-        return len(shown) > 1
-
-    with pytest.raises(Untrusted, match="SHA256:"):
-        choose_authority(scripted.url, folder)
-    with pytest.raises(Untrusted, match="not accepted"):
-        choose_authority(scripted.url, folder, accept=accept)
-    assert choose_authority(scripted.url, folder, accept=accept) == scripted.authority_pem
-    assert shown == [fingerprint(scripted.authority_pem)] * 2

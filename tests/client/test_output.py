@@ -46,6 +46,11 @@ def test_table_of_plain_values() -> None:
     assert render(["a", "b"], Format.TABLE).splitlines() == ["Result", "------", "a", "b"]
 
 
+def test_column_inside_a_member() -> None:
+    rows = [{"user": {"name": "alice"}}, {"user": None}, {}]
+    assert render(rows, Format.TABLE, {"User": "user.name"}).split() == ["User", "-----", "alice"]
+
+
 def test_empty_table_prints_nothing() -> None:
     assert render([], Format.TABLE) == ""
 

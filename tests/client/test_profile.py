@@ -1,16 +1,23 @@
 """What is remembered, and that nobody else reads it."""
 
 import stat
+import threading
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from towrope.client.profile import AccessToken, Account, Credential, Folder, Profile
+from towrope.client import token_cache
+from towrope.client.profile import Account, Cloud, ExternalIssuer, Folder, Profile
+from towrope.client.secret_store import Credential
 from towrope.wire.errors import TowropeError
 
+ISSUER = ExternalIssuer(
+    name="contoso", kind="oidc", issuer="https://c.example", client_id="c", audience="c"
+)
 
-def account(name: str = "one", server: str = "https://a.example") -> Account:
+
+def account(name: str = "one", server: str = "https://a.example", user: str = "") -> Account:
     return Account(
         server=server,
         public_url=server,
@@ -19,6 +26,7 @@ def account(name: str = "one", server: str = "https://a.example") -> Account:
         subscription_id=f"id-{name}",
         subscription_name=name,
         client_id="App",
+        user=user,
     )
 
 
@@ -27,16 +35,20 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "config")
 
 
-def test_everything_comes_back(folder: Folder) -> None:
-    one = account()
+def fill(folder: Folder, one: Account) -> None:
     folder.save_profile(Profile().with_default(one))
     folder.save_credential(one, Credential(client_secret="s"))
-    folder.save_token(one, AccessToken(access_token="t", expires_on=1))
+    token_cache.write(folder.token_path(one, "scope"), "t", 1)
+
+
+def test_everything_comes_back(folder: Folder) -> None:
+    one = account()
+    fill(folder, one)
     folder.save_authority(one.server, b"PEM")
     again = Folder(folder.path)
     assert again.load_profile().find() == one
     assert again.load_credential(one) == Credential(client_secret="s")
-    assert again.load_token(one) == AccessToken(access_token="t", expires_on=1)
+    assert token_cache.read(again.token_path(one, "scope")) == ("t", 1)
     assert again.load_authority(one.server) == b"PEM"
 
 
@@ -48,24 +60,40 @@ def test_nothing_is_there_at_first(folder: Folder) -> None:
 
 
 def test_only_the_owner_reads_it(folder: Folder) -> None:
-    one = account()
-    folder.save_profile(Profile().with_default(one))
-    folder.save_credential(one, Credential(client_secret="s"))
-    folder.save_token(one, AccessToken(access_token="t", expires_on=1))
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.path.rglob("*.json")}
-    assert modes == {0o600}
+    fill(folder, account())
+    files = [path for path in folder.path.rglob("*") if path.is_file()]
+    assert len(files) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
 
 
 def test_secrets_are_apart_from_the_profile_and_from_each_other(folder: Folder) -> None:
     here, there = account(server="https://a.example"), account(server="https://b.example")
+    somebody = account(user="alice")
     folder.save_credential(here, Credential(client_secret="s"))
     assert folder.load_credential(there) is None
+    assert folder.load_credential(somebody) is None
+    assert b'"s"' not in msgspec.json.encode(Profile().with_default(here))
 
 
-def test_secrets_are_not_shown() -> None:
-    assert "s3cret" not in repr(Credential(client_secret="s3cret"))
-    assert "s3cret" not in repr(AccessToken(access_token="s3cret", expires_on=1))
+def test_forgotten_secrets_leave_those_of_others(folder: Folder) -> None:
+    one, other = account(), account(user="alice")
+    for each in (one, other):
+        folder.save_credential(each, Credential(client_secret="s"))
+        token_cache.write(folder.token_path(each, "scope"), "t", 1)
+    folder.forget_secrets(one)
+    assert folder.load_credential(one) is None
+    assert token_cache.read(folder.token_path(one, "scope")) is None
+    assert folder.load_credential(other) is not None
+    assert token_cache.read(folder.token_path(other, "scope")) == ("t", 1)
+
+
+def test_same_user_of_two_issuers_is_two_principals() -> None:
+    own = account(user="alice")
+    external = msgspec.structs.replace(own, issuer=ISSUER)
+    assert own.principal != external.principal
+    assert own.principal == msgspec.structs.replace(own, user="Alice").principal
+    assert Profile().with_default(own).with_default(external).accounts == (own, external)
 
 
 def test_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +104,7 @@ def test_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert Folder().path == tmp_path / ".towrope"
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"accounts": 1}', b"\xff"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"accounts": 1}', b"\xff", b'"\xff"'])
 def test_damaged_file_is_named(content: bytes, folder: Folder) -> None:
     folder.path.mkdir()
     (folder.path / "profile.json").write_bytes(content)
@@ -90,7 +118,23 @@ def test_folder_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(TowropeError, match="TOWROPE_CONFIG_DIR"):
         folder.save_profile(Profile())
     with pytest.raises(TowropeError, match="TOWROPE_CONFIG_DIR"):
+        folder.change_profile(lambda profile: profile)
+    with pytest.raises(TowropeError, match="TOWROPE_CONFIG_DIR"):
+        folder.save_credential(account(), Credential(client_secret="s"))
+    with pytest.raises(TowropeError, match="TOWROPE_CONFIG_DIR"):
         folder.load_profile()
+
+
+def test_changes_side_by_side_are_all_kept(folder: Folder) -> None:
+    def add(name: str) -> None:
+        folder.change_profile(lambda profile: profile.with_default(account(name)))
+
+    threads = [threading.Thread(target=add, args=(str(number),)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(folder.load_profile().accounts) == 8
 
 
 def test_last_sign_in_is_the_default() -> None:
@@ -101,8 +145,17 @@ def test_last_sign_in_is_the_default() -> None:
     assert profile.find("three") is None
 
 
+def test_account_is_found_by_its_user() -> None:
+    alice, bob = account(user="alice@a.example"), account(user="bob@a.example")
+    profile = Profile().with_default(alice).with_default(bob)
+    assert profile.find() == bob
+    assert profile.find(user="ALICE@a.example") == alice
+    assert profile.find("one", "alice@a.example") == alice
+    assert profile.find("two", "alice@a.example") is None
+
+
 def test_signing_in_again_replaces_the_account() -> None:
-    other = msgspec.structs.replace(account("one"), client_id="Other")
+    other = msgspec.structs.replace(account("one"), tenant_id="another")
     assert Profile().with_default(account("one")).with_default(other).accounts == (other,)
 
 
@@ -111,3 +164,25 @@ def test_another_account_becomes_the_default() -> None:
     assert profile.without(account("two")).find() == account("one")
     assert profile.without(account("one")).find() == account("two")
     assert profile.without(account("two")).without(account("one")) == Profile()
+
+
+def test_the_server_in_use_comes_first() -> None:
+    here, there = account(), account(server="https://b.example")
+    profile = Profile().with_default(there).with_default(here)
+    assert profile.find("one") == here
+    elsewhere = msgspec.structs.replace(profile, server="https://b.example")
+    assert elsewhere.find() == there
+    assert elsewhere.find("one") == there
+    nowhere = msgspec.structs.replace(profile, server="https://c.example")
+    assert nowhere.find() is None
+    assert nowhere.find("one") == here
+    assert profile.without(here).find() == there
+
+
+def test_named_server_stays_in_use_without_an_account() -> None:
+    cloud = Cloud(name="Work", server="https://a.example")
+    profile = Profile(clouds=(cloud,)).with_default(account()).without(account())
+    assert profile.server == "https://a.example"
+    assert profile.cloud("WORK") == cloud
+    assert profile.cloud_of("https://a.example") == cloud
+    assert profile.cloud("home") is None

@@ -1,26 +1,19 @@
-"""A server's address, how it says to sign in, and the access tokens of an account.
-
-The secret goes to the server that the user named and verified, never to an address that some
-answer named. Where secrets are kept is `profile`'s business.
-"""
+"""A server's address, and what it says about signing in to it."""
 
 import re
-import ssl
-import time
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
 
-from towrope.client.profile import AccessToken, Account, Folder
-from towrope.client.rest import Json, Rest
-from towrope.wire.errors import Hop, Malformed, Refused, Unauthenticated, foreign
+from towrope.client.profile import ExternalIssuer
+from towrope.client.rest import Rest
+from towrope.wire.errors import Hop, Malformed, NotFound, Refused, foreign
 
 METADATA_VERSION = "2022-09-01"
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
 """A DNS name or an IPv4 address, or an IPv6 address."""
-RENEW_BEFORE = 300.0
-"""Seconds: a token that ends sooner is replaced before it is used."""
+ISSUERS_PATH = "/.well-known/towrope/issuers"
 
 
 class _Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -28,6 +21,7 @@ class _Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     tenant: Annotated[str, msgspec.Meta(min_length=1)]
     audiences: Annotated[list[str], msgspec.Meta(min_length=1)]
+    login_endpoint: str = ""
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -36,11 +30,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     resource_manager: str
     """The server's public address."""
     authentication: _Authentication
+    microsoft_graph_resource_id: str = ""
 
 
-class _TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    access_token: str
-    expires_in: int
+class _Issuers(msgspec.Struct, frozen=True, kw_only=True):
+    value: list[ExternalIssuer]
 
 
 def normalize_server(text: str) -> str:
@@ -88,81 +82,19 @@ def discover(rest: Rest) -> Metadata:
         ) from None
 
 
-def redeem(
-    rest: Rest, tenant: str, audience: str, client_id: str, client_secret: str
-) -> AccessToken:
-    """OAuth 2.0 client credentials (RFC 6749 §4.4)."""
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": client_id,
-        "client_secret": client_secret,
-        "scope": f"{audience.rstrip('/')}/.default",
-    }
-    asked = time.time()
-    answer: Json = rest.json(
-        "POST", f"/{_tenant(tenant)}/oauth2/v2.0/token", form=form, repeatable=True
-    )
+def find_issuer(rest: Rest, name: str) -> ExternalIssuer:
+    """A provider that the server trusts, by its name. Raises `NotFound`."""
     try:
-        token = msgspec.convert(answer, _TokenAnswer)
+        found = msgspec.convert(rest.json("GET", ISSUERS_PATH), _Issuers).value
     except msgspec.ValidationError:
-        raise Refused(f"{rest.server} gave no access token.", hop=Hop.SERVER) from None
-    return AccessToken(
-        access_token=token.access_token, expires_on=int(asked) + max(token.expires_in, 0)
+        raise Refused(
+            f"{rest.server} does not say which issuers it trusts. Do the versions of both differ?",
+            hop=Hop.SERVER,
+        ) from None
+    for each in found:
+        if each.name.lower() == name.lower():
+            return each
+    known = ", ".join(foreign(each.name) for each in found) or "no other than itself"
+    raise NotFound(
+        f"{rest.server} trusts no issuer '{foreign(name)}'. It trusts {known}.", hop=Hop.SERVER
     )
-
-
-def _tenant(text: str) -> str:
-    if not text or not all(c.isascii() and (c.isalnum() or c in "-.") for c in text):
-        raise Malformed(
-            f"'{foreign(text)}' is no tenant. Expected its id or its domain.", hop=Hop.CLIENT
-        )
-    return text
-
-
-class AccessTokens:
-    """The bearer tokens of one account: from the folder while good, else from the server."""
-
-    def __init__(self, account: Account, *, folder: Folder, tls: ssl.SSLContext) -> None:
-        self._account = account
-        self._folder = folder
-        self._tls = tls
-        self._current: AccessToken | None = None
-
-    def get(self) -> str:
-        return self.get_token().access_token
-
-    def get_token(self) -> AccessToken:
-        """A token that lasts five minutes at least, unless the server's are shorter."""
-        token = self._current or self._folder.load_token(self._account)
-        if token is None or token.expires_on - time.time() < RENEW_BEFORE:
-            token = self._renew()
-        self._current = token
-        return token
-
-    def forget(self) -> None:
-        """The server did not take the token: the next `get` asks for another."""
-        self._current = None
-        self._folder.forget_token(self._account)
-
-    def _renew(self) -> AccessToken:
-        account = self._account
-        credential = self._folder.load_credential(account)
-        if credential is None:
-            raise Unauthenticated(
-                f"The sign-in of {account.client_id} to {account.server} has ended. Sign in again"
-                " with 'towrope login'.",
-                hop=Hop.CLIENT,
-            )
-        rest = Rest(account.server, tls=self._tls)
-        try:
-            token = redeem(
-                rest,
-                account.tenant_id,
-                account.audience,
-                account.client_id,
-                credential.client_secret,
-            )
-        finally:
-            rest.close()
-        self._folder.save_token(account, token)
-        return token

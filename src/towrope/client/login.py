@@ -1,29 +1,39 @@
-"""First contact with a server, and signing in to it: whom to trust, then who is asking.
+"""Signing in to a server, and out of it: who it is, and which subscriptions that account has.
 
-The secret is sent only once the server's certificate is verified by an authority that the system
-or the user vouches for, and only to the address that the user named.
+Whom to trust was decided before (see `first_contact`); how a person signs in is `oauth`'s business.
 """
 
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
-from towrope.client.account import discover, normalize_server, redeem
-from towrope.client.profile import AccessToken, Account, Credential, Folder
-from towrope.client.rest import Rest, Untrusted
-from towrope.client.trust import (
-    fetch_authority,
-    is_fingerprint_of,
-    pinned_context,
-    read_authority,
+from towrope.client import first_contact
+from towrope.client.account import Metadata, discover, find_issuer, normalize_server
+from towrope.client.oauth import id_token
+from towrope.client.oauth.grant import SignedIn, TokenAnswer, Wish
+from towrope.client.oauth.provider import CLI_CLIENT, Provider, check_tenant
+from towrope.client.profile import Account, ExternalIssuer, Folder, Profile
+from towrope.client.rest import Rest
+from towrope.client.secret_store import Credential
+from towrope.client.sessions import (
+    OFFLINE,
+    AccessTokens,
+    bearer_of,
+    provider_of,
+    redeem,
+    scope_of,
 )
-from towrope.ops.certificates import fingerprint
 from towrope.wire.errors import Hop, Refused, foreign
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
+NO_SUBSCRIPTION = "N/A(tenant level account)"
+"""As `az` calls an account without one."""
+OFFLINE_SCOPE = "offline_access"
+
+Ask = Callable[[Provider, Wish], SignedIn]
+"""Has a person sign in: with a browser, or by device code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +41,17 @@ class ServicePrincipal:
     """What a service principal signs in with."""
 
     client_id: str
-    client_secret: str = field(repr=False)
+    credential: Credential = field(repr=False)
     tenant: str | None = None
     """The server's own, unless it has more than one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    ask: Ask
+    tenant: str | None = None
+    issuer: str = ""
+    """The name of another issuer that the server trusts; else the server's own."""
 
 
 class _Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -41,111 +59,125 @@ class _Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     display_name: str = ""
 
 
-def choose_authority(
-    server: str,
-    folder: Folder,
-    *,
-    ca_file: Path | None = None,
-    ca_fingerprint: str | None = None,
-    accept: Callable[[str], bool] | None = None,
-) -> bytes | None:
-    """The authority (PEM) to trust for `server` alone, or None where the system's are enough.
-
-    `accept` shows a fingerprint to somebody who can tell whether it is right; without it, an
-    authority that nobody vouches for is refused with `Untrusted`.
-    """
-    if ca_file is not None:
-        return read_authority(ca_file)
-    if ca_fingerprint is not None:
-        return _authority_with(ca_fingerprint, server)
-    known = folder.load_authority(server)
-    if known is not None or _is_trusted_by_system(server):
-        return known
-    offered = fetch_authority(server)
-    if accept is None:
-        raise Untrusted(
-            f"The certificate of {server} comes from an authority that is unknown here, with"
-            f" fingerprint {fingerprint(offered)}. Compare it with what the server printed at its"
-            " start, and give it with --ca-fingerprint, or name the authority's file with"
-            " --ca-file.",
-            hop=Hop.SERVER,
-        )
-    if not accept(fingerprint(offered)):
-        raise Untrusted(
-            f"The authority of {server} was not accepted. Nothing was sent.", hop=Hop.SERVER
-        )
-    return offered
-
-
-def _authority_with(ca_fingerprint: str, server: str) -> bytes:
-    offered = fetch_authority(server)
-    if not is_fingerprint_of(ca_fingerprint, offered):
-        raise Untrusted(
-            f"{server} offers an authority with fingerprint {fingerprint(offered)}, which is not"
-            " the one of --ca-fingerprint. Somebody may stand between you and the server. Nothing"
-            " was sent.",
-            hop=Hop.SERVER,
-        )
-    return offered
-
-
-def _is_trusted_by_system(server: str) -> bool:
-    rest = Rest(server, tls=ssl.create_default_context())
-    try:
-        discover(rest)
-    except Untrusted:
-        return False
-    finally:
-        rest.close()
-    return True
-
-
 def sign_in(
-    server: str, principal: ServicePrincipal, *, authority: bytes | None, folder: Folder
+    server: str,
+    who: ServicePrincipal | Person,
+    *,
+    authority: bytes | None,
+    folder: Folder,
+    allow_no_subscriptions: bool = False,
 ) -> list[Account]:
     """Signs in and remembers it; one account for each subscription, the first is the default."""
-    tls = ssl.create_default_context() if authority is None else pinned_context(authority)
+    tls = first_contact.trusting(authority)
     rest = Rest(server, tls=tls)
     try:
         found = discover(rest)
-        tenant = principal.tenant or found.authentication.tenant
-        audience = found.authentication.audiences[0]
-        token = redeem(rest, tenant, audience, principal.client_id, principal.client_secret)
+        external = find_issuer(rest, who.issuer) if isinstance(who, Person) and who.issuer else None
     finally:
         rest.close()
-    accounts = [
-        Account(
-            server=server,
-            public_url=normalize_server(found.resource_manager),
-            tenant_id=tenant,
-            audience=audience,
-            subscription_id=subscription.subscription_id,
-            subscription_name=subscription.display_name or subscription.subscription_id,
-            client_id=principal.client_id,
-        )
-        for subscription in _subscriptions(server, tls, token)
-    ]
-    if authority is None:
-        folder.forget_authority(server)
+    account = _account(server, found, who.tenant, external)
+    if isinstance(who, ServicePrincipal):
+        account = msgspec.structs.replace(account, client_id=who.client_id)
+        scope = scope_of(account.audience)
+        answer = redeem(provider_of(account, tls), who.client_id, who.credential, scope)
     else:
-        folder.save_authority(server, authority)
-    _remember(folder, accounts, principal, token)
+        account, answer = _person(account, who.ask, tls)
+    bearer = bearer_of(answer, account.issuer).access_token
+    accounts = [
+        msgspec.structs.replace(
+            account,
+            subscription_id=each.subscription_id,
+            subscription_name=each.display_name or each.subscription_id,
+        )
+        for each in _subscriptions(account, tls, bearer, may_be_none=allow_no_subscriptions)
+    ]
+    first_contact.remember(folder, server, authority)
+    if isinstance(who, ServicePrincipal):
+        folder.save_credential(account, who.credential)
+    _remember(folder, accounts, answer, tls)
     return accounts
 
 
+def sign_in_again(account: Account, ask: Ask, *, folder: Folder, tls: ssl.SSLContext) -> None:
+    """Renews the sign-in of a user. Raises `Refused` where it is somebody else who signed in."""
+    found, answer = _person(account, ask, tls)
+    if found.principal != account.principal:
+        raise Refused(
+            f"{foreign(found.name)} signed in, but {foreign(account.name)} was expected. Sign in as"
+            " that user, or use a kubeconfig of your own.",
+            hop=Hop.CLIENT,
+        )
+    folder.forget_tokens(account)
+    AccessTokens(account, folder=folder, tls=tls).keep(answer)
+
+
+def _account(
+    server: str, found: Metadata, tenant: str | None, external: ExternalIssuer | None
+) -> Account:
+    """Of whoever is about to sign in."""
+    return Account(
+        server=server,
+        public_url=normalize_server(found.resource_manager),
+        tenant_id=check_tenant(tenant or found.authentication.tenant),
+        audience=found.authentication.audiences[0],
+        subscription_id="",
+        subscription_name="",
+        client_id=external.client_id if external else CLI_CLIENT,
+        issuer=external,
+    )
+
+
+def _person(account: Account, ask: Ask, tls: ssl.SSLContext) -> tuple[Account, TokenAnswer]:
+    """Who signed in, by a verified identity token."""
+    provider = provider_of(account, tls)
+    signed_in = ask(provider, _wish(account, provider))
+    claims = id_token.verify(
+        signed_in.answer.id_token,
+        provider.keys(),
+        issuer=provider.issuer,
+        client_id=account.client_id,
+        nonce=signed_in.nonce,
+    )
+    user = id_token.user_of(claims)
+    return msgspec.structs.replace(account, user=user), signed_in.answer
+
+
+def _wish(account: Account, provider: Provider) -> Wish:
+    if account.issuer is None:
+        scopes: tuple[str, ...] = (scope_of(account.audience), *OFFLINE.split())
+        return Wish(client_id=account.client_id, scopes=scopes, login_hint=account.user)
+    scopes = account.issuer.scopes
+    if "openid" not in scopes:
+        scopes = ("openid", *scopes)
+    if provider.offers_offline_access and OFFLINE_SCOPE not in scopes:
+        scopes = (*scopes, OFFLINE_SCOPE)
+    return Wish(
+        client_id=account.client_id,
+        scopes=scopes,
+        login_hint=account.user,
+        redirect_host="localhost" if account.issuer.kind == "entra" else "127.0.0.1",
+        asks_consent=account.issuer.kind == "oidc" and OFFLINE_SCOPE in scopes,
+    )
+
+
 def _remember(
-    folder: Folder, accounts: list[Account], principal: ServicePrincipal, token: AccessToken
+    folder: Folder, accounts: list[Account], answer: TokenAnswer, tls: ssl.SSLContext
 ) -> None:
-    folder.save_credential(accounts[0], Credential(client_secret=principal.client_secret))
-    folder.save_token(accounts[0], token)
-    profile = folder.load_profile()
-    for account in reversed(accounts):
-        profile = profile.with_default(account)
-    folder.save_profile(profile)
+    folder.forget_tokens(accounts[0])
+    AccessTokens(accounts[0], folder=folder, tls=tls).keep(answer)
+
+    def added(profile: Profile) -> Profile:
+        for account in reversed(accounts):
+            profile = profile.with_default(account)
+        return profile
+
+    folder.change_profile(added)
 
 
-def _subscriptions(server: str, tls: ssl.SSLContext, token: AccessToken) -> list[_Subscription]:
-    rest = Rest(server, tls=tls, token=lambda: token.access_token)
+def _subscriptions(
+    account: Account, tls: ssl.SSLContext, bearer: str, *, may_be_none: bool
+) -> list[_Subscription]:
+    rest = Rest(account.server, tls=tls, token=lambda: bearer)
     try:
         answer = rest.json("GET", "/subscriptions", query={"api-version": SUBSCRIPTIONS_VERSION})
         found = msgspec.convert(answer.get("value"), list[_Subscription])
@@ -153,10 +185,12 @@ def _subscriptions(server: str, tls: ssl.SSLContext, token: AccessToken) -> list
         found = []
     finally:
         rest.close()
+    if not found and may_be_none:
+        return [_Subscription(subscription_id=account.tenant_id, display_name=NO_SUBSCRIPTION)]
     if not found:
         raise Refused(
-            f"The sign-in is good, but {foreign(server)} shows this principal no subscription. Ask"
-            " its administrator for a role.",
+            f"The sign-in is good, but {foreign(account.server)} shows {foreign(account.name)} no"
+            " subscription. Ask its administrator for a role, or give --allow-no-subscriptions.",
             hop=Hop.SERVER,
         )
     return found
@@ -164,11 +198,15 @@ def _subscriptions(server: str, tls: ssl.SSLContext, token: AccessToken) -> list
 
 def sign_out(folder: Folder, account: Account) -> None:
     """Forgets a principal's accounts and secrets, and the server's authority with its last one."""
-    profile = folder.load_profile()
-    for each in profile.accounts:
-        if (each.server, each.client_id) == (account.server, account.client_id):
-            profile = profile.without(each)
-    folder.save_profile(profile)
+
+    def without(profile: Profile) -> Profile:
+        for each in profile.accounts:
+            if each.principal == account.principal:
+                profile = profile.without(each)
+        return profile
+
+    profile = folder.change_profile(without)
     folder.forget_secrets(account)
-    if not any(each.server == account.server for each in profile.accounts):
+    is_named = profile.cloud_of(account.server) is not None
+    if not is_named and not any(each.server == account.server for each in profile.accounts):
         folder.forget_authority(account.server)

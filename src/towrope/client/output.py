@@ -107,7 +107,7 @@ def _table(rows: Sequence[Any], columns: Columns | None) -> str:
     if not members:
         return ""
     wanted = columns or _plain_columns(members)
-    table = [[_cell(member.get(key)) for key in wanted.values()] for member in members]
+    table = [[_cell(_member(member, key)) for key in wanted.values()] for member in members]
     lines = [list(wanted), *table]
     widths = [max(len(line[i]) for line in lines) for i in range(len(wanted))]
     lines.insert(1, ["-" * width for width in widths])
@@ -115,6 +115,13 @@ def _table(rows: Sequence[Any], columns: Columns | None) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _member(value: Any, path: str) -> Any:
+    """What stands at a path like `user.name`."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _plain_columns(members: Sequence[Json]) -> Columns:

@@ -55,6 +55,14 @@ class Untrusted(Unreachable):
     retryable = False
 
 
+class GrantRefused(Refused):
+    """A token endpoint's refusal (RFC 6749 §5.2, RFC 8628 §3.5), by its `code`."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message, hop=_HOP)
+        self.code = code
+
+
 class _Transient(Unreachable):
     """Worth another attempt at once; `after` seconds, where the server said so."""
 
@@ -193,6 +201,9 @@ class Rest:
                 " 'towrope login'.",
                 hop=_HOP,
             )
+        code = _oauth_code(response)
+        if code:
+            return GrantRefused(said.removeprefix(": "), code=code)
         kind = {403: Forbidden, 404: NotFound, 409: Conflict}.get(status, Refused)
         if not said:
             kind = NotFound if kind is NotFound else Refused
@@ -229,18 +240,29 @@ def retry_after(response: httpx2.Response) -> float | None:
     return min(float(value), LONGEST_WAIT) if value.isascii() and value.isdigit() else None
 
 
+def _oauth_code(response: httpx2.Response) -> str:
+    """`error` in OAuth's shape; nothing where it is in ARM's."""
+    code = _error_body(response).get("error")
+    return code if isinstance(code, str) else ""
+
+
+def _error_body(response: httpx2.Response) -> Json:
+    try:
+        return msgspec.json.decode(response.content, type=Json)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+
+
 def _sentence(response: httpx2.Response) -> str:
     """`: ` and what the server says, in ARM's shape or OAuth's (RFC 6749 §5.2); or nothing."""
-    try:
-        answer = msgspec.json.decode(response.content, type=Json)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+    answer = _error_body(response)
     error = answer.get("error")
     said = error.get("message") if isinstance(error, dict) else answer.get("error_description")
     said = said or (error if isinstance(error, str) else "")
     if not isinstance(said, str) or not said:
         return ""
-    shown = foreign(said)
+    # Entra's way to say for its own log which request it was.
+    shown = foreign(said.partition(" Trace ID: ")[0])
     return f": {shown}" if shown.endswith((".", "…", "!", "?")) else f": {shown}."
 
 

@@ -24,7 +24,8 @@ def test_show_and_list(signed_in: Shell, live_server: Server) -> None:
     assert shown["tenantId"] == live_server.tenant
     assert signed_in.json("account", "list") == [shown]
     table = signed_in.ok("account", "list", "-o", "table")
-    assert table.splitlines()[0].split()[:2] == ["Name", "Server"]
+    assert table.splitlines()[0].split()[:3] == ["Name", "User", "Server"]
+    assert live_server.app_id in table
 
 
 def test_access_token_works(signed_in: Shell, live_server: Server) -> None:
@@ -49,7 +50,7 @@ def test_token_that_the_server_no_longer_takes(shell: Shell, live_server: Server
     """It is fetched anew with the secret, without a word."""
     sign_in(shell, live_server)
     (token,) = (shell.config / "tokens").iterdir()
-    token.write_text('{"accessToken":"x.y.z","expiresOn":99999999999}')
+    token.write_text("99999999999\nx.y.z\n")
     shell.ok("group", "list")
     assert "x.y.z" not in token.read_text()
 

@@ -112,8 +112,13 @@ def test_server_without_tls(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["login"], "--service-principal"),
+        (["login"], "--server"),
         ([*LOGIN], "-u"),
+        (["login", "-u", "a"], "--service-principal"),
+        (["login", "-p", "s"], "--service-principal"),
+        ([*LOGIN, "-u", "a", "--use-device-code"], "for people"),
+        ([*LOGIN, "-u", "a", "--issuer", "contoso"], "for people"),
+        ([*LOGIN, "-u", "a", "-p", "s", "--certificate", "x"], "not both"),
         ([*LOGIN, "-u", "a", "-p", "-"], "--server"),
         ([*LOGIN, "-u", "a", "--server", "http://a.example", "-p", "x"], "https://"),
         ([*LOGIN, "-u", "a", "--server", "https://a.example/b", "-p", "x"], "https://HOST"),

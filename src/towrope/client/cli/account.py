@@ -4,15 +4,17 @@ import datetime
 
 import click
 
-from towrope.client.account import AccessTokens
 from towrope.client.cli.command import command
 from towrope.client.cli.context import SUBSCRIPTION, account_from_context
-from towrope.client.profile import Account, Folder
+from towrope.client.login import sign_out
+from towrope.client.profile import DEFAULT_CLOUD, Account, Folder, Profile
 from towrope.client.rest import Json
+from towrope.client.sessions import DEFAULT_SCOPE, AccessTokens, scope_of
 from towrope.client.trust import context_for
 
 COLUMNS = {
     "Name": "name",
+    "User": "user.name",
     "Server": "server",
     "SubscriptionId": "id",
     "TenantId": "tenantId",
@@ -20,57 +22,87 @@ COLUMNS = {
 }
 
 
-def described(account: Account, *, default: str) -> Json:
+def described(account: Account, profile: Profile) -> Json:
     """An account as `az account show` prints it, and its server."""
-    return {
-        "environmentName": "Towrope",
+    cloud = profile.cloud_of(account.server)
+    shown = {
+        "environmentName": cloud.name if cloud else DEFAULT_CLOUD,
+        "homeTenantId": account.tenant_id,
         "id": account.subscription_id,
-        "isDefault": account.subscription_id == default,
+        "isDefault": account == profile.find(),
+        "managedByTenants": [],
         "name": account.subscription_name,
         "server": account.server,
         "state": "Enabled",
         "tenantId": account.tenant_id,
-        "user": {"name": account.client_id, "type": "servicePrincipal"},
+        "user": {
+            "name": account.name,
+            "type": "user" if account.user else "servicePrincipal",
+        },
     }
+    return {**shown, "issuer": account.issuer_name} if account.issuer else shown
 
 
 @command("show", example="towrope account show --query server -o tsv", columns=COLUMNS)
 def show() -> Json:
     """Show the account in use."""
     folder = Folder()
-    account = account_from_context(folder)
-    return described(account, default=folder.load_profile().default)
+    return described(account_from_context(folder), folder.load_profile())
 
 
 @command("list", example="towrope account list -o table", columns=COLUMNS)
 def list_all() -> list[Json]:
     """List the accounts that are signed in."""
     profile = Folder().load_profile()
-    return [described(account, default=profile.default) for account in profile.accounts]
+    ordered = sorted(profile.accounts, key=lambda a: (a.server, a.subscription_name, a.name))
+    return [described(account, profile) for account in ordered]
 
 
-@command("set", example="towrope account set -s 0b1f6471-1bf0-4dda-aec3-cb9272f09590")
-def set_default() -> None:
-    """Choose the account to use, by its --subscription."""
-    if not click.get_current_context().meta.get(SUBSCRIPTION):
+@command(
+    "set",
+    example="""
+    towrope account set -s 0b1f6471-1bf0-4dda-aec3-cb9272f09590
+    towrope account set --username alice@example.com
+    """,
+)
+@click.option("--username", metavar="NAME", help="The account's user, or its application id.")
+def set_default(username: str | None) -> None:
+    """Choose the account to use, by its --subscription or its user."""
+    if not username and not click.get_current_context().meta.get(SUBSCRIPTION):
         raise click.UsageError(
-            "Name the account's --subscription; 'towrope account list' shows it."
+            "Name the account's --subscription or --username; 'towrope account list' shows both."
         )
     folder = Folder()
-    account = account_from_context(folder)
-    folder.save_profile(folder.load_profile().with_default(account))
+    account = account_from_context(folder, user=username or "")
+    folder.change_profile(lambda profile: profile.with_default(account))
+
+
+@command("clear", example="towrope account clear")
+def clear() -> None:
+    """Sign out of all accounts, and forget their secrets."""
+    folder = Folder()
+    for account in folder.load_profile().accounts:
+        sign_out(folder, account)
 
 
 @command(
     "get-access-token",
-    example="towrope account get-access-token --query accessToken -o tsv",
+    example="""
+    towrope account get-access-token --query accessToken -o tsv
+    towrope account get-access-token --resource https://towrope.example.com
+    """,
 )
-def get_access_token() -> Json:
+@click.option("--resource", help="Whom the token is for; else the server's API.")
+@click.option("--scope", help="The scope of the token, instead of a resource.")
+def get_access_token(resource: str | None, scope: str | None) -> Json:
     """Get a token for the server's API. Whoever has it acts as the account."""
+    if resource and scope:
+        raise click.UsageError("Give one of --resource and --scope, not both.")
     folder = Folder()
     account = account_from_context(folder)
-    tokens = AccessTokens(account, folder=folder, tls=context_for(account.server, folder))
-    token = tokens.get_token()
+    wanted = scope or (scope_of(resource.removesuffix(DEFAULT_SCOPE)) if resource else "")
+    tls = context_for(account.server, folder)
+    token = AccessTokens(account, folder=folder, tls=tls, scope=wanted).get_token()
     local = datetime.datetime.fromtimestamp(token.expires_on, datetime.UTC).astimezone()
     return {
         "accessToken": token.access_token,

@@ -2,36 +2,42 @@
 
 import click
 
-from towrope.client.account import AccessTokens
 from towrope.client.api import Api
 from towrope.client.profile import Account, Folder
 from towrope.client.rest import Rest
+from towrope.client.sessions import AccessTokens
 from towrope.client.trust import context_for
-from towrope.wire.errors import Hop, Unauthenticated
+from towrope.wire.errors import Hop, Unauthenticated, foreign
 
 SUBSCRIPTION = "towrope.subscription"
 """Where a command's `--subscription` stands in click's `Context.meta`."""
 
 
-def account_from_context(folder: Folder) -> Account:
-    """The account of `--subscription`, or the default one."""
+def account_from_context(folder: Folder, *, user: str = "") -> Account:
+    """The account of `--subscription` and of `user`, or the default one."""
     context = click.get_current_context(silent=True)
-    wanted = context.meta.get(SUBSCRIPTION) if context else None
+    wanted = (context.meta.get(SUBSCRIPTION) if context else None) or ""
     profile = folder.load_profile()
-    account = profile.find(wanted or "")
+    account = profile.find(wanted, user)
     if account is not None:
         return account
-    if wanted and profile.accounts:
+    if (wanted or user) and profile.accounts:
+        named = f"subscription '{foreign(wanted)}'" if wanted else f"user '{foreign(user)}'"
         raise Unauthenticated(
-            f"No account here has the subscription '{wanted}'. 'towrope account list' shows those"
-            " that there are.",
+            f"No account here has the {named}. 'towrope account list' shows those that there are.",
             hop=Hop.CLIENT,
         )
+    server = profile.server or "https://HOST"
+    where = profile.server or "a server"
     raise Unauthenticated(
-        "Nobody is signed in to a server. Run 'towrope login --service-principal -u APP_ID"
-        " --server https://HOST'.",
-        hop=Hop.CLIENT,
+        f"Nobody is signed in to {where}. Run 'towrope login --server {server}'.", hop=Hop.CLIENT
     )
+
+
+def rest_from_context() -> Rest:
+    """Requests to the server as the account that the command uses; holds sockets: close it."""
+    folder = Folder()
+    return _rest(account_from_context(folder), folder)
 
 
 def api_from_context() -> Api:
@@ -42,7 +48,10 @@ def api_from_context() -> Api:
     """
     folder = Folder()
     account = account_from_context(folder)
+    return Api(_rest(account, folder), account)
+
+
+def _rest(account: Account, folder: Folder) -> Rest:
     tls = context_for(account.server, folder)
     tokens = AccessTokens(account, folder=folder, tls=tls)
-    rest = Rest(account.server, tls=tls, token=tokens.get, refused=tokens.forget)
-    return Api(rest, account)
+    return Rest(account.server, tls=tls, token=tokens.get, refused=tokens.forget)
