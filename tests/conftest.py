@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.cluster",
     "tests.fixtures.entra",
     "tests.fixtures.installation",
+    "tests.fixtures.oidc_stub",
     "tests.fixtures.relay",
     "tests.fixtures.server",
     "tests.fixtures.workshop",

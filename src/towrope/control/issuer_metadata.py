@@ -89,7 +89,8 @@ async def _fetch(http: httpx2.AsyncClient, settings: IssuerSettings) -> Metadata
 
 def _keys_url(settings: IssuerSettings, stated: str) -> str:
     """Where the keys are. Another host is asked only where the administrator named it."""
-    if stated != settings.jwks_uri and not _is_on_the_same_host(stated, settings.authority):
+    is_named = stated != "" and stated == settings.jwks_uri
+    if not is_named and not _is_on_the_same_host(stated, settings.authority):
         raise _unusable(
             settings,
             f"its keys are on another host, at '{foreign(stated)}'; if that is right, set 'jwksUri'"
@@ -104,9 +105,10 @@ async def _get(http: httpx2.AsyncClient, settings: IssuerSettings, url: str) -> 
         async with http.stream("GET", url, headers=headers) as answer:
             if not answer.has_redirect_location:
                 return await _body(answer, settings)
-            target = urljoin(url, answer.headers["location"])
+            stated = answer.headers["location"]
+        target = _joined(url, stated)
         if not _is_on_the_same_host(target, url):
-            raise _unusable(settings, f"it redirects to another host, to '{foreign(target)}'")
+            raise _unusable(settings, f"it redirects to another host, to '{foreign(stated)}'")
         url = target
     raise _unusable(settings, "it redirects in circles")
 
@@ -138,6 +140,14 @@ def _json(content: bytes) -> Any:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _joined(url: str, reference: str) -> str:
+    """Empty where the reference is none."""
+    try:
+        return urljoin(url, reference)
+    except ValueError:
+        return ""
 
 
 def _is_on_the_same_host(url: str, other: str) -> bool:

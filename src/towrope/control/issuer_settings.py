@@ -254,7 +254,7 @@ def _algorithms(values: tuple[str, ...]) -> tuple[str, ...]:
 def _authority(pem: str) -> str:
     if not pem:
         return ""
-    if len(pem) > _MOST_PEM or "PRIVATE KEY" in pem:
+    if len(pem) > _MOST_PEM or not pem.isascii() or "PRIVATE KEY" in pem:
         raise _no_certificate()
     try:
         ssl.create_default_context(cadata=pem)

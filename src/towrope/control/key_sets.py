@@ -69,7 +69,7 @@ def _public(key: Jwk) -> Jwk | None:
     try:
         made = _KINDS[str(kind)].import_key(public)
         raw = made.public_key
-    except (ValueError, TypeError, JoseError):
+    except (ValueError, TypeError, LookupError, JoseError):
         return None
     if isinstance(raw, RSAPublicKey) and raw.key_size not in RSA_BITS:
         return None
