@@ -121,7 +121,11 @@ class Memberships:
         if known is not None and known[0] is bound and known[1] is trusted:
             return known[2]
         prefix = trusted.groups_prefix
-        found = (name.removeprefix(prefix) for name in bound if name.startswith(prefix))
+        found = (
+            name.removeprefix(prefix)
+            for name in bound
+            if name.startswith(prefix) and name != prefix
+        )
         if trusted.kind is not IssuerKind.OIDC:
             found = (name for name in found if _OBJECT_ID.fullmatch(name))
         asked = tuple(sorted(found))
