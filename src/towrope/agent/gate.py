@@ -44,7 +44,7 @@ class Gate:
         *,
         own: Upstreams | None = None,
         decide: Decide = identity.decide,
-        sink: audit.Sink = audit.log,
+        sink: audit.Sink = audit.discard,
         stream: str = "",
     ) -> None:
         self._client = client

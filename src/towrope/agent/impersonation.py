@@ -27,7 +27,7 @@ NAMED_LIMIT = 64
 _PREFIX, _EXTRA = b"impersonate-", b"impersonate-extra-"
 _AUTHENTICATION = "authentication.k8s.io"
 # Values that no header can carry, or that could end up as another value than the one reviewed.
-_UNFIT = re.compile(r"[\x00-\x1f\x7f]|^ | $")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^ | $")
 _ESCAPES = re.compile(rb"(?:[^%]|%[0-9a-f]{2})+")
 _UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-._")
 _DNS_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"

@@ -32,7 +32,7 @@ class Streams:
         *,
         own: Upstreams | None = None,
         decide: Decide = identity.decide,
-        sink: audit.Sink = audit.log,
+        sink: audit.Sink = audit.discard,
     ) -> None:
         self._inner_tls = inner_tls
         self._upstreams = upstreams

@@ -8,15 +8,17 @@ import contextlib
 import datetime
 import ssl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import structlog
 
-from towrope.agent import apiserver
+from towrope.agent import apiserver, audit
 from towrope.agent.access_reviews import AccessReviews
 from towrope.agent.apiserver import Apiserver
+from towrope.agent.audit_log import AuditLog
 from towrope.agent.bindings import Bindings
 from towrope.agent.cluster import ClusterApi, Settings
 from towrope.agent.enrolment import Enrolment
@@ -46,13 +48,26 @@ _log = structlog.get_logger()
 )
 @click.option("--context", help="The context to use of the kubeconfig.")
 @click.option("--namespace", default=names.NAMESPACE, show_default=True, help="The agent's own.")
+@click.option(
+    "--audit",
+    "audit_to",
+    metavar="off|stdout|FILE",
+    default="off",
+    show_default=True,
+    envvar="TOWROPE_AUDIT",
+    show_envvar=True,
+    help="Where to write an event for each request, as lines of JSON.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
-def command(kubeconfig: Path | None, context: str | None, namespace: str, verbose: bool) -> None:
+def command(
+    kubeconfig: Path | None, context: str | None, namespace: str, audit_to: str, verbose: bool
+) -> None:
     """Run the agent of a connected cluster."""
     logs.configure(verbose=verbose)
     try:
         found = apiserver.find(kubeconfig=kubeconfig, context=context)
-        asyncio.run(run(found, namespace=namespace))
+        with _audit_sink(audit_to) as sink:
+            asyncio.run(run(found, namespace=namespace, sink=sink))
     except TowropeError as error:
         click.echo(f"ERROR: {error.message}", err=True)
         sys.exit(1)
@@ -60,7 +75,16 @@ def command(kubeconfig: Path | None, context: str | None, namespace: str, verbos
         sys.exit(130)
 
 
-async def run(found: Apiserver, *, namespace: str) -> None:
+@contextlib.contextmanager
+def _audit_sink(where: str) -> Iterator[audit.Sink]:
+    if where == "off":
+        yield audit.discard
+        return
+    with contextlib.closing(AuditLog(None if where == "stdout" else Path(where))) as sink:
+        yield sink
+
+
+async def run(found: Apiserver, *, namespace: str, sink: audit.Sink = audit.discard) -> None:
     """Runs the agent until it is told to stop. Raises what makes that impossible from the start."""
     tasks.report_failures()
     async with contextlib.AsyncExitStack() as undo:
@@ -81,13 +105,14 @@ async def run(found: Apiserver, *, namespace: str) -> None:
         current = CurrentTrust(configuration.trust, enrolment.configuration)
         inner_tls = InnerTls(identity.authority, configuration.tls_server_name)
         who = _identification(found, enrolment, current, undo)
-        streams = _streams(found, inner_tls, who, undo)
+        streams = _streams(found, inner_tls, who, sink, undo)
         listening = Listening(Tickets(enrolment.listen), streams, tls=trust, hints=current)
         listening.start()
         undo.push_async_callback(listening.stop)
         heartbeat = tasks.spawn(enrolment.keep_reporting(current), name="heartbeat")
         undo.push_async_callback(tasks.cancel, heartbeat)
-        await _announce(listening, settings, stopping)
+        has_stdout = isinstance(sink, AuditLog) and sink.is_stdout
+        await _announce(listening, settings, stopping, on_stderr=has_stdout)
         await stopping.wait()
         _log.info("stopping")
 
@@ -109,13 +134,17 @@ def _identification(
 
 
 def _streams(
-    found: Apiserver, inner_tls: InnerTls, who: Identification, undo: contextlib.AsyncExitStack
+    found: Apiserver,
+    inner_tls: InnerTls,
+    who: Identification,
+    sink: audit.Sink,
+    undo: contextlib.AsyncExitStack,
 ) -> Streams:
     upstreams = Upstreams(found.address)
     undo.push_async_callback(upstreams.close)
     own = Upstreams(found.own_address, credential=found.own_credential)
     undo.push_async_callback(own.close)
-    streams = Streams(inner_tls, upstreams, own=own, decide=who.decide)
+    streams = Streams(inner_tls, upstreams, own=own, decide=who.decide, sink=sink)
     undo.push_async_callback(streams.stop)
     return streams
 
@@ -145,9 +174,11 @@ def _server_trust(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-async def _announce(listening: Listening, settings: Settings, stopping: asyncio.Event) -> None:
+async def _announce(
+    listening: Listening, settings: Settings, stopping: asyncio.Event, *, on_stderr: bool
+) -> None:
     if await _unless_stopped(listening.is_up.wait(), stopping):
-        click.echo(f"Towrope agent is connected to {settings.server}.")
+        click.echo(f"Towrope agent is connected to {settings.server}.", err=on_stderr)
         sys.stdout.flush()
 
 
