@@ -42,6 +42,81 @@ RELAY = LazyGroup(
     },
 )
 
+AD = LazyGroup(
+    "ad",
+    help="Manage the server's directory: who can sign in.",
+    commands={
+        "user": LazyGroup(
+            "user",
+            help="Manage users.",
+            commands={
+                "create": Lazy(f"{_CLI}.ad_user:create", "Create a user."),
+                "list": Lazy(f"{_CLI}.ad_user:list_all", "List users."),
+                "show": Lazy(f"{_CLI}.ad_user:show", "Show a user."),
+                "update": Lazy(f"{_CLI}.ad_user:update", "Change a user."),
+                "delete": Lazy(f"{_CLI}.ad_user:delete", "Delete a user."),
+                "get-member-groups": Lazy(
+                    f"{_CLI}.ad_user:get_member_groups", "List the groups that a user is in."
+                ),
+            },
+        ),
+        "group": LazyGroup(
+            "group",
+            help="Manage groups.",
+            commands={
+                "create": Lazy(f"{_CLI}.ad_group:create", "Create a group."),
+                "list": Lazy(f"{_CLI}.ad_group:list_all", "List groups."),
+                "show": Lazy(f"{_CLI}.ad_group:show", "Show a group."),
+                "delete": Lazy(f"{_CLI}.ad_group:delete", "Delete a group."),
+                "get-member-groups": Lazy(
+                    f"{_CLI}.ad_group:get_member_groups", "List the groups that a group is in."
+                ),
+                "member": LazyGroup(
+                    "member",
+                    help="Manage who is in a group.",
+                    commands={
+                        "add": Lazy(f"{_CLI}.ad_group:add_member", "Add a member."),
+                        "remove": Lazy(f"{_CLI}.ad_group:remove_member", "Remove a member."),
+                        "list": Lazy(f"{_CLI}.ad_group:list_members", "List the members."),
+                        "check": Lazy(
+                            f"{_CLI}.ad_group:check_member", "Tell whether somebody is in it."
+                        ),
+                    },
+                ),
+            },
+        ),
+        "sp": LazyGroup(
+            "sp",
+            help="Manage service principals: programs that sign in by themselves.",
+            commands={
+                "create-for-rbac": Lazy(
+                    f"{_CLI}.ad_sp:create_for_rbac",
+                    "Create a service principal with a credential.",
+                ),
+                "list": Lazy(f"{_CLI}.ad_sp:list_all", "List service principals."),
+                "show": Lazy(f"{_CLI}.ad_sp:show", "Show a service principal."),
+                "delete": Lazy(f"{_CLI}.ad_sp:delete", "Delete a service principal."),
+                "credential": LazyGroup(
+                    "credential",
+                    help="Manage the secrets and certificates of a service principal.",
+                    commands={
+                        "reset": Lazy(f"{_CLI}.ad_credential:reset", "Give it a new one."),
+                        "list": Lazy(f"{_CLI}.ad_credential:list_all", "List them."),
+                        "delete": Lazy(f"{_CLI}.ad_credential:delete", "Take one away."),
+                    },
+                ),
+            },
+        ),
+        "signed-in-user": LazyGroup(
+            "signed-in-user",
+            help="The user who is signed in.",
+            commands={
+                "show": Lazy(f"{_CLI}.ad_user:show_signed_in", "Show the user who is signed in.")
+            },
+        ),
+    },
+)
+
 COMMANDS: dict[str, Lazy | LazyGroup] = {
     "login": Lazy(f"{_CLI}.login:login", "Sign in to a server."),
     "logout": Lazy(f"{_CLI}.login:logout", "Sign out, and forget what was stored."),
@@ -52,9 +127,21 @@ COMMANDS: dict[str, Lazy | LazyGroup] = {
             "show": Lazy(f"{_CLI}.account:show", "Show the account in use."),
             "list": Lazy(f"{_CLI}.account:list_all", "List the accounts that are signed in."),
             "set": Lazy(f"{_CLI}.account:set_default", "Choose the account to use."),
+            "clear": Lazy(f"{_CLI}.account:clear", "Sign out of all accounts."),
             "get-access-token": Lazy(
                 f"{_CLI}.account:get_access_token", "Get a token for the server's API."
             ),
+        },
+    ),
+    "cloud": LazyGroup(
+        "cloud",
+        help="Give servers names, and choose the one to use.",
+        commands={
+            "register": Lazy(f"{_CLI}.cloud:register", "Give a server a name."),
+            "set": Lazy(f"{_CLI}.cloud:set_active", "Choose the server to use."),
+            "list": Lazy(f"{_CLI}.cloud:list_all", "List the servers that have a name."),
+            "show": Lazy(f"{_CLI}.cloud:show", "Show a server that has a name."),
+            "unregister": Lazy(f"{_CLI}.cloud:unregister", "Forget the name of a server."),
         },
     ),
     "group": LazyGroup(
@@ -78,6 +165,17 @@ COMMANDS: dict[str, Lazy | LazyGroup] = {
             "proxy": Lazy(f"{_CLI}.proxy:proxy", "Reach a cluster with kubectl."),
         },
     ),
+    "ad": AD,
     "relay": RELAY,
+    "issuer": LazyGroup(
+        "issuer",
+        help="Manage whose people and programs may sign in.",
+        commands={
+            "add": Lazy(f"{_CLI}.issuer:add", "Trust an issuer, or change one."),
+            "list": Lazy(f"{_CLI}.issuer:list_all", "List the trusted issuers."),
+            "show": Lazy(f"{_CLI}.issuer:show", "Show a trusted issuer."),
+            "remove": Lazy(f"{_CLI}.issuer:remove", "Trust an issuer no more."),
+        },
+    ),
     "completion": Lazy(f"{_CLI}.completion:completion", "Print the completion for a shell."),
 }
