@@ -15,7 +15,7 @@ import click
 
 from fuzz.mutation import mutations
 
-TARGETS = ("requests", "responses")
+TARGETS = ("requests", "responses", "tokens")
 
 
 def run(name: str, *, seconds: float, seed: int) -> bool:
