@@ -110,6 +110,10 @@ class Hints:
     def reconnected(self) -> None:
         self.said.put_nowait("reconnected")
 
+    async def next(self) -> str:
+        async with asyncio.timeout(WITHIN):
+            return await self.said.get()
+
 
 def tickets_of(
     relay: RunningRelay, *, path: str = PATH, url: str = "", expires_in: float = 3600.0

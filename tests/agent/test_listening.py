@@ -14,7 +14,7 @@ from towrope.agent import control_channel, standbys
 from towrope.agent.listening import check_rendezvous
 from towrope.agent.tickets import Tickets
 from towrope.wire.address import Action
-from towrope.wire.agent_api import Listen
+from towrope.wire.agent_api import TRUST, Listen
 from towrope.wire.errors import Cut, Malformed, NotFound
 from towrope.wire.messages import SUBPROTOCOL
 
@@ -146,6 +146,30 @@ async def test_it_listens_again_soon_after_an_outage(relay: RunningRelay) -> Non
                 await running.listening.is_up.wait()
                 await standbys_of(running, 2)
                 assert await running.caller.get() == rig.OK
+            await standbys_of(running, 2)  # no dial is under way when the line goes
+
+
+async def test_hints_are_passed_on(relay: RunningRelay) -> None:
+    async with agent(relay) as running:
+        assert await running.hints.next() == "reconnected"
+        relay.relay.notify(PATH, TRUST)
+        assert await running.hints.next() == TRUST
+        relay.relay.notify(None, "of a later version")
+        assert await running.hints.next() == "of a later version"
+        assert running.hints.said.empty()
+        await standbys_of(running, 2)  # no dial is under way when it stops
+
+
+async def test_after_an_outage_hints_may_have_been_missed(relay: RunningRelay) -> None:
+    async with line_to(relay.port) as line:
+        tickets = tickets_of(relay, url=f"wss://127.0.0.1:{line.port}")
+        async with agent(relay, tickets=tickets) as running:
+            assert await running.hints.next() == "reconnected"
+            await standbys_of(running, 2)
+            line.cut()
+            await standbys_of(running, 0)
+            line.heal()
+            assert await running.hints.next() == "reconnected"
             await standbys_of(running, 2)  # no dial is under way when the line goes
 
 

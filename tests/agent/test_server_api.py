@@ -11,7 +11,14 @@ from tests.agent import rig
 from tests.agent.rig import Peer, Rig
 from towrope.agent.server_api import ServerApi
 from towrope.wire import assertion
-from towrope.wire.agent_api import Configuration, Heartbeat
+from towrope.wire.agent_api import (
+    Configuration,
+    FetchConfiguration,
+    Heartbeat,
+    ResolvedPrincipal,
+    ResolvePrincipal,
+    UnknownKey,
+)
 from towrope.wire.errors import (
     Forbidden,
     Hop,
@@ -59,6 +66,28 @@ async def test_a_call_is_signed_for_this_server() -> None:
         signed = head.partition(b"Authorization: Bearer ")[2].partition(b"\r\n")[0].decode()
         url = f"https://127.0.0.1:{server.upstreams.address.port}"
         assertion.verify(signed, KEY, subject=RESOURCE, audience=url, now=time.time())
+
+
+async def test_trust_is_fetched_and_principals_are_resolved() -> None:
+    trust = {"issuers": [], "directoryChangedAt": 7}
+    configuration = {"resourceId": RESOURCE, "tlsServerName": "a.test", "trust": trust}
+    async with rig.running(answer("200 OK", configuration)) as server:
+        api = api_of(server)
+        unknown = UnknownKey(issuer="towrope", key_id="k")
+        found = await api.configuration(FetchConfiguration(unknown_keys=(unknown,)), key=KEY)
+        await api.close()
+        assert found.trust.directory_changed_at == 7
+        assert b"POST /agent/v1/configuration " in server.reached
+        assert b'{"unknownKeys":[{"issuer":"towrope","keyId":"k"}]}' in server.reached
+    question = ResolvePrincipal(
+        issuer="towrope", object_id="o", is_application=False, issued_at=1, groups=("g",)
+    )
+    async with rig.running(answer("200 OK", {"isActive": True, "groups": ["g"]})) as server:
+        api = api_of(server)
+        resolved = await api.principal(question, key=KEY)
+        await api.close()
+        assert resolved == ResolvedPrincipal(is_active=True, groups=("g",))
+        assert b"POST /agent/v1/principal " in server.reached
 
 
 @pytest.mark.parametrize(
