@@ -17,15 +17,28 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 CLOCK_TOLERANCE = 60
 LIFETIME_LIMIT = 3600
 """Seconds that an assertion may last from now on."""
 ASSERTION_LIMIT = 32 * 1024
 JTI_LIMIT = 512
+RSA_BITS = 2048
 _REFUSED_IN_HEADER = frozenset({"crit", "b64", "jku", "x5u", "jwk"})
 
 Key = RSAKey | ECKey
+
+
+class _Headers(JWSRegistry):
+    """Headers may hold a chain of certificates, which nothing here looks at."""
+
+    max_header_length = ASSERTION_LIMIT
+
+
+_ANY = _Headers(strict_check_header=False)
+_BY_RSA = _Headers(algorithms=["RS256", "PS256"], strict_check_header=False)
+_BY_EC = _Headers(algorithms=["ES256"], strict_check_header=False)
 
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +70,7 @@ def verify(
     if len(text) > ASSERTION_LIMIT:
         return None
     try:
-        header = jws.extract_compact(text.encode()).headers()
+        header = jws.extract_compact(text.encode(), registry=_ANY).headers()
         if _REFUSED_IN_HEADER & set(header):
             return None
         payload = _verified(text, _keys(certificates, header))
@@ -69,10 +82,10 @@ def verify(
     return GoodAssertion(jti=claims.jti, expires_at=int(claims.exp) + CLOCK_TOLERANCE)
 
 
-def _verified(text: str, keys: Iterable[tuple[Key, list[str]]]) -> bytes | None:
-    for key, algorithms in keys:
+def _verified(text: str, keys: Iterable[tuple[Key, _Headers]]) -> bytes | None:
+    for key, registry in keys:
         try:
-            return jws.deserialize_compact(text, key, algorithms=algorithms).payload
+            return jws.deserialize_compact(text, key, registry=registry).payload
         except (ValueError, JoseError):
             continue
     return None
@@ -90,7 +103,7 @@ def _is_good(claims: _Claims, *, client_id: str, audiences: frozenset[str], now:
     )
 
 
-def _keys(certificates: Iterable[str], header: dict[str, Any]) -> Iterable[tuple[Key, list[str]]]:
+def _keys(certificates: Iterable[str], header: dict[str, Any]) -> Iterable[tuple[Key, _Headers]]:
     """The keys that the header may mean, each with the algorithms that it may sign by."""
     for pem in certificates:
         certificate = x509.load_pem_x509_certificate(pem.encode())
@@ -98,10 +111,10 @@ def _keys(certificates: Iterable[str], header: dict[str, Any]) -> Iterable[tuple
             continue
         public = certificate.public_key()
         text = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        if isinstance(public, rsa.RSAPublicKey):
-            yield RSAKey.import_key(text), ["RS256", "PS256"]
+        if isinstance(public, rsa.RSAPublicKey) and public.key_size >= RSA_BITS:
+            yield RSAKey.import_key(text), _BY_RSA
         elif isinstance(public, ec.EllipticCurvePublicKey):
-            yield ECKey.import_key(text), ["ES256"]
+            yield ECKey.import_key(text), _BY_EC
 
 
 def _is_meant(certificate: x509.Certificate, header: dict[str, Any]) -> bool:

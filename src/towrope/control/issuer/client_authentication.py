@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 
-from towrope.control.issuer import client_assertion, clients
+from towrope.control.issuer import client_assertion, clients, scopes
 from towrope.control.issuer.client_assertion import GoodAssertion
 from towrope.control.issuer.endpoints import token_endpoints
 from towrope.control.issuer.forms import Form
@@ -28,7 +28,7 @@ from towrope.control.store.service_principals import (
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 NOBODYS_SECRET = secret_hash("nobody's")
-PURPOSE_FIELDS = ("grant_type", "scope", "code", "refresh_token", "req_cnf")
+PURPOSE_FIELDS = ("grant_type", "code", "refresh_token", "req_cnf")
 CREDENTIAL_FIELDS = ("client_secret", "client_assertion")
 
 
@@ -133,7 +133,8 @@ def _asserted(
 
 async def _is_first(services: Services, form: ClientForm, asserted: GoodAssertion) -> bool:
     """Whether the assertion was not used before for what it is used for."""
-    purpose = [form.fields.get(name, "").lower() for name in PURPOSE_FIELDS]
+    resource = scopes.parse(form.fields.get("scope", "")).resource or str(services.settings.url)
+    purpose = [resource.lower(), *(form.fields.get(name, "") for name in PURPOSE_FIELDS)]
     used = client_assertion.use_hash(form.client_id, asserted.jti, purpose=purpose)
     async with services.database.writing() as connection:
         return await used_assertions.add(

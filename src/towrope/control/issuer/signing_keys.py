@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from joserfc.errors import JoseError
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import RSAKey
 
 from towrope.ops.files import make_private_folder, write_private
@@ -142,14 +144,14 @@ def _age(key: SigningKey) -> tuple[float, str]:
 
 def _load(path: Path, made: float) -> SigningKey:
     try:
-        key = RSAKey.import_key(path.read_bytes())
-        is_good = key.is_private and key.raw_value.key_size >= BITS
-    except (ValueError, TypeError, JoseError):
-        is_good = False
-    if not is_good:
+        private = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        private = None
+    if not isinstance(private, RSAPrivateKey) or private.key_size < BITS:
         raise TowropeError(
             f"'{path}' is no private RSA key of {BITS} bits at least, PEM, not encrypted. Restore"
             " it from a backup, or remove it: what it signed is void then.",
             hop=Hop.SERVER,
         )
+    key = RSAKey.import_key(private)
     return SigningKey(kid=key.thumbprint(), made=made, key=key, path=path)
