@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from towrope.client.cli.command import Command
 from towrope.client.cli.lazy import Lazy, LazyGroup
-from towrope.main import PROGRAMS, cli
+from towrope.programs.tree import PROGRAMS, cli
 
 COMMAND = (sys.executable, "-m", "towrope.main")
 
@@ -73,13 +74,11 @@ def test_examples_are_accepted() -> None:
         command = find(path)
         if isinstance(command, Command):
             for line in examples(command):
-                words = line.split("towrope ")[-1].split(" < ")[0].split(" > ")[0].split()
-                parse(command, [word.strip('"') for word in words[len(path) :]])
+                _, _, text = line.partition(f"towrope {' '.join(path)}")
+                parse(command, shlex.split(text.split(" < ")[0].split(" > ")[0]))
 
 
 def parse(command: click.Command, words: list[str]) -> None:
-    if "--query" in words:  # its value is one word for a shell
-        words = words[: words.index("--query")]
     command.make_context("towrope", words).close()
 
 

@@ -1,36 +1,26 @@
-"""The `towrope` command: every program and every user's command, each imported when it runs."""
+"""The `towrope` command.
+
+kubectl runs `towrope get-token` whenever it starts. What is kept for it is answered before anything
+is imported that takes time; all else is the command tree's.
+"""
 
 import sys
-
-import click
-
-from towrope import __version__
-from towrope.client.cli import COMMANDS
-from towrope.client.cli.errors import run
-from towrope.client.cli.lazy import Lazy, LazyGroup
-
-PROGRAMS = {
-    "server": Lazy(
-        "towrope.programs.server:command", "Run the server: control plane and relay.", "server"
-    ),
-    "agent": Lazy("towrope.programs.agent:command", "Run the agent of a cluster."),
-    "quickstart": Lazy(
-        "towrope.programs.quickstart:command", "Try all of it on this machine.", "server"
-    ),
-}
-
-cli = LazyGroup(
-    "towrope",
-    commands={**COMMANDS, **PROGRAMS},
-    help="kubectl to clusters that nobody can dial into.",
-    epilog="Example: towrope connectedk8s proxy -n shop-17 -g shops",
-)
-click.version_option(__version__, prog_name="towrope", message="%(prog)s %(version)s")(cli)
 
 
 def main() -> None:
     arguments = sys.argv[1:]
-    raise SystemExit(run(lambda: cli.main(arguments, "towrope", standalone_mode=False), arguments))
+    if arguments[:1] == ["get-token"]:
+        from towrope.client import get_token
+
+        raise SystemExit(get_token.run(arguments[1:], lambda: _run(arguments)))
+    raise SystemExit(_run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    from towrope.client.cli.errors import run
+    from towrope.programs.tree import cli
+
+    return run(lambda: cli.main(arguments, "towrope", standalone_mode=False), arguments)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
+from towrope.client.credential_plugin import CredentialPlugin
 from towrope.client.file_lock import locked
 from towrope.ops.files import write_private
 from towrope.wire.errors import Hop, Malformed, TowropeError, foreign
@@ -50,6 +51,8 @@ class Entry:
     authority: str
     """The cluster's certificate authority, base64 of PEM."""
     token: str | None = field(default=None, repr=False)
+    """The user's credential; without one, `plugin` gives it."""
+    plugin: CredentialPlugin | None = None
     namespace: str | None = None
 
 
@@ -60,7 +63,12 @@ def default_path() -> Path:
 
 
 def entry_of(
-    kubeconfig: bytes, *, port: int, token: str | None = None, context: str | None = None
+    kubeconfig: bytes,
+    *,
+    port: int,
+    token: str | None = None,
+    plugin: CredentialPlugin | None = None,
+    context: str | None = None,
 ) -> Entry:
     """The entry for a kubeconfig that the server gave, reached through the proxy at `port`.
 
@@ -78,6 +86,7 @@ def entry_of(
             tls_server_name=cluster["cluster"]["tls-server-name"],
             authority=cluster["cluster"]["certificate-authority-data"],
             token=token,
+            plugin=plugin,
             namespace=given["context"].get("namespace"),
         )
     except (YAMLError, LookupError, TypeError, AttributeError, ValueError):
@@ -297,13 +306,19 @@ def _items(entry: Entry) -> dict[str, Item]:
             "server": entry.server,
             "tls-server-name": entry.tls_server_name,
         },
-        "users": {"token": entry.token} if entry.token else {},
+        "users": _user(entry),
         "contexts": context,
     }
     return {
         section: CommentedMap({SECTIONS[section]: CommentedMap(things[section]), "name": name})
         for section, name in _names(entry).items()
     }
+
+
+def _user(entry: Entry) -> dict[str, Any]:
+    if entry.token:
+        return {"token": entry.token}
+    return {"exec": entry.plugin.as_exec()} if entry.plugin else {}
 
 
 def _find(document: Document, section: str, name: str) -> Item | None:

@@ -45,7 +45,7 @@ def _hash(text: str) -> str:
 def read(path: str) -> tuple[str, int] | None:
     """A token and the Unix second of its end; None where there is none that could be used."""
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             ends, token = file.read(LIMIT).split()
         return (token, int(ends)) if PLAIN.issuperset(token) else None
     except (OSError, ValueError):

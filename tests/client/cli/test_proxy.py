@@ -1,6 +1,7 @@
 """`connectedk8s proxy`: where a token comes from, and what is refused before any work."""
 
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.client.test_profile import account
+from towrope.client import token_cache
 from towrope.client.api import ClusterUserCredential
 from towrope.client.cli import proxy as module
 from towrope.client.cli.proxy import check_token, proxy
+from towrope.client.profile import Folder
 from towrope.client.proxy.session import Wish
+from towrope.client.sessions import SignInNeeded
 from towrope.wire.errors import NotFound, TowropeError
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJkZW1vIn0.c2ln"
@@ -29,6 +34,8 @@ class OneCluster:
 
     tls = ssl.create_default_context()
     status: str | None = "Connected"
+    account = account(user="alice@a.example")
+    method = ""
 
     def __enter__(self) -> "OneCluster":
         return self
@@ -40,9 +47,15 @@ class OneCluster:
         assert (resource_group, name) == ("rg", "shop")
         return {"name": name, "properties": {"connectivityStatus": self.status}}
 
-    def list_cluster_user_credential(self, resource_group: str, name: str) -> ClusterUserCredential:
+    def list_cluster_user_credential(
+        self, resource_group: str, name: str, *, authentication_method: str
+    ) -> ClusterUserCredential:
         assert (resource_group, name) == ("rg", "shop")
+        self.method = authentication_method
         return CREDENTIAL
+
+    def cluster_id(self, resource_group: str, name: str) -> str:
+        return f"/subscriptions/id-one/{resource_group}/{name}"
 
 
 @pytest.fixture
@@ -121,10 +134,41 @@ def test_takes_the_token_from_the_environment(
     assert wishes[0].token == TOKEN
 
 
-def test_says_what_to_give_when_there_is_no_token(invoke: Invoke, wishes: list[Wish]) -> None:
+def keep_token(folder: Path, api: OneCluster) -> None:
+    scope = f"{api.cluster_id('rg', 'shop')}/.default"
+    path = Folder(folder).token_path(api.account, scope)
+    token_cache.write(path, "kept", int(time.time()) + 3600)
+
+
+def test_without_a_token_the_kubeconfig_asks_for_the_accounts(
+    invoke: Invoke, api: OneCluster, wishes: list[Wish], tmp_path: Path
+) -> None:
+    keep_token(tmp_path, api)
+    assert invoke().exit_code == 0
+    (wish,) = wishes
+    assert api.method == "AAD"
+    assert wish.token is None
+    assert wish.plugin is not None
+    words = ["--cluster", "/subscriptions/id-one/rg/shop", "--server", "https://a.example"]
+    words += ["--account", "alice@a.example"]
+    assert wish.plugin.arguments[-7:] == ("get-token", *words)
+    assert dict(wish.plugin.environment) == {"TOWROPE_CONFIG_DIR": str(tmp_path)}
+
+
+def test_a_given_token_is_a_service_accounts(
+    invoke: Invoke, api: OneCluster, wishes: list[Wish]
+) -> None:
+    assert invoke("--token", TOKEN).exit_code == 0
+    assert api.method == "Token"
+    assert wishes[0].plugin is None
+
+
+def test_nothing_is_started_for_somebody_who_has_to_sign_in(
+    invoke: Invoke, wishes: list[Wish]
+) -> None:
     result = invoke()
-    assert result.exit_code == 2
-    assert "--token-file FILE" in result.output
+    assert isinstance(result.exception, SignInNeeded)
+    assert "towrope login --server https://a.example" in str(result.exception)
     assert wishes == []
 
 

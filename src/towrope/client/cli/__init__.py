@@ -120,6 +120,7 @@ AD = LazyGroup(
 COMMANDS: dict[str, Lazy | LazyGroup] = {
     "login": Lazy(f"{_CLI}.login:login", "Sign in to a server."),
     "logout": Lazy(f"{_CLI}.login:logout", "Sign out, and forget what was stored."),
+    "get-token": Lazy(f"{_CLI}.get_token:get_token", "Print a token for a cluster, for kubectl."),
     "account": LazyGroup(
         "account",
         help="The accounts that are signed in.",

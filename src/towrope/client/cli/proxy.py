@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,9 +15,11 @@ from towrope.client import kubeconfig
 from towrope.client.api import Api, ClusterUserCredential
 from towrope.client.cli.command import command, group_option, name_option
 from towrope.client.cli.context import api_from_context
+from towrope.client.credential_plugin import plugin_for
 from towrope.client.profile import Folder
 from towrope.client.proxy.port import DEFAULT_PORT
 from towrope.client.proxy.session import Voice, Wish, run
+from towrope.client.sessions import AccessTokens, scope_of
 from towrope.wire.errors import Hop, NotFound, TowropeError, foreign
 
 TOKEN = re.compile(r"[!#-&(-~]+")
@@ -28,6 +31,7 @@ CONNECTED = "Connected"
 @command(
     "proxy",
     example="""
+    towrope connectedk8s proxy -n shop-17 -g shops
     towrope connectedk8s proxy -n shop-17 -g shops --token-file token
     kubectl create token demo-user | towrope connectedk8s proxy -n shop-17 -g shops --token -
     towrope connectedk8s proxy -n shop-17 -g shops --token-file token --file - > kubeconfig
@@ -37,7 +41,8 @@ CONNECTED = "Connected"
 @group_option
 @click.option(
     "--token",
-    help="Service account token to use for authentication, '-' to read it from standard input."
+    help="Service account token to use for authentication, '-' to read it from standard input;"
+    " without one, kubectl acts as the account that is signed in."
     " Other users of this machine can see a token on a command line: prefer --token-file, '-' or"
     " the environment variable TOWROPE_TOKEN.",
 )
@@ -73,9 +78,11 @@ def proxy(
     """Give kubectl access to a connected cluster.
 
     It listens on a local port, adds a context for the cluster to the kubeconfig and makes it the
-    current one, and takes it out again when it is stopped.
+    current one, and takes it out again when it is stopped. The context holds no secret: kubectl
+    asks 'towrope get-token' for the credential of the signed-in account.
     """
-    bearer = check_token(_given_token(token, token_file))
+    given = _given_token(token, token_file)
+    bearer = check_token(given) if given is not None else None
     wish = Wish(
         port=port,
         file=_file(file),
@@ -88,12 +95,19 @@ def proxy(
         inform=lambda text: click.echo(text, err=wish.file is None),
         warn=lambda text: click.echo(text, err=True),
     )
+    method = "Token" if bearer else "AAD"
     with api_from_context() as api:
 
         def fetch() -> ClusterUserCredential:
-            return api.list_cluster_user_credential(resource_group, name)
+            return api.list_cluster_user_credential(
+                resource_group, name, authentication_method=method
+            )
 
         check_connected(api, resource_group, name)
+        if bearer is None:
+            cluster = api.cluster_id(resource_group, name)
+            _bring_token(api, cluster)
+            wish = replace(wish, plugin=plugin_for(api.account, cluster))
         credential = fetch()
         asyncio.run(
             run(wish, credential, lambda: asyncio.to_thread(fetch), tls=api.tls, voice=voice)
@@ -113,26 +127,26 @@ def check_connected(api: Api, resource_group: str, name: str) -> None:
         )
 
 
+def _bring_token(api: Api, cluster_id: str) -> None:
+    """So that the first kubectl finds one, and what stands in its way is said here and now."""
+    scope = scope_of(cluster_id)
+    AccessTokens(api.account, folder=Folder(), tls=api.tls, scope=scope).get_token()
+
+
 def _file(file: str | None) -> Path | None:
     if file == "-":
         return None
     return Path(file).expanduser() if file else kubeconfig.default_path()
 
 
-def _given_token(token: str | None, token_file: Path | None) -> str:
+def _given_token(token: str | None, token_file: Path | None) -> str | None:
     if token is not None and token_file is not None:
         raise click.UsageError("Give the token with --token or with --token-file, not with both.")
     if token_file is not None:
         return _read_token(token_file)
     if token == "-":  # noqa: S105 - it stands for the standard input
         return sys.stdin.read(TOKEN_LIMIT + 1)
-    token = token if token is not None else os.environ.get("TOWROPE_TOKEN")
-    if token is None:
-        raise click.UsageError(
-            "A service account's token is needed: give --token-file FILE, --token -, or the"
-            " environment variable TOWROPE_TOKEN. 'kubectl create token NAME' makes one."
-        )
-    return token
+    return token if token is not None else os.environ.get("TOWROPE_TOKEN")
 
 
 def _read_token(path: Path) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from towrope.client.api import ClusterUserCredential
+from towrope.client.credential_plugin import CredentialPlugin
 from towrope.client.kubeconfig import Entry, Kubeconfig, entry_of, looser_mode, render
 from towrope.client.proxy.local import LocalProxy
 from towrope.client.proxy.routes import Route
@@ -36,7 +37,9 @@ class Wish:
     """The kubeconfig to change; None prints one instead."""
     folder: Path
     """Where proxies of this user find each other."""
-    token: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    """A bearer token for the kubeconfig; else `plugin` gives them."""
+    plugin: CredentialPlugin | None = None
     context: str | None = None
 
 
@@ -69,7 +72,11 @@ async def run(
         try:
             port = await proxy.start()
             entry = entry_of(
-                credential.kubeconfig, port=port, token=wish.token, context=wish.context
+                credential.kubeconfig,
+                port=port,
+                token=wish.token,
+                plugin=wish.plugin,
+                context=wish.context,
             )
             renewing = spawn(sender.keep_fresh(report), name="local proxy: renew the credential")
             try:
