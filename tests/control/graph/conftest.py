@@ -8,9 +8,14 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
 
 from tests.control.conftest import NOW, URL, Plane, error_of
+from towrope.control.envelope import Envelope
+from towrope.control.graph import directory as directory_api
 from towrope.control.issuer.tokens import IdentityType, Issuance, Subject
+from towrope.control.principal import Principal
 from towrope.control.store import groups, service_principals, users
 from towrope.control.store.database import Database
 from towrope.control.store.groups import Group, Member, MemberKind
@@ -64,6 +69,18 @@ class Directory:
         tokens = self.plane.control.services.tokens
         token = tokens.mint_access(subject, issued, audience=tokens.audience)
         return await self.clients.enter_async_context(self._client(token))
+
+    async def act_as_principal(self, principal: Principal) -> httpx2.AsyncClient:
+        """A client of somebody whose token was verified before the request comes here."""
+        routes = directory_api.routes(self.plane.control.services)
+
+        async def known(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["towrope.principal"] = principal
+            await Router(routes)(scope, receive, send)
+
+        transport = httpx2.ASGITransport(app=Envelope(known))
+        client = httpx2.AsyncClient(transport=transport, base_url=URL)
+        return await self.clients.enter_async_context(client)
 
     async def add_user(self, name: str, **values: Any) -> str:
         user = User(
