@@ -45,6 +45,8 @@ class PendingSignIn:
 
     client: Client
     scope: str
+    asked_from: str
+    """The address of the program that waits."""
     expires_at: int
 
 
@@ -83,14 +85,18 @@ def routes(services: Services) -> list[Route]:
         address = request.client.host if request.client else ""
         if not addresses.has_room(address, now):
             raise _too_many()
-        shown = await _start(services, client_id, form.fields.get("scope", ""), now)
+        shown = await _start(
+            services, client_id, form.fields.get("scope", ""), address=address, now=now
+        )
         addresses.add(address, now)
         return answer(shown, headers=NO_STORE)
 
     return oauth2_routes("devicecode", {"POST": told(device_code, services.clock)})
 
 
-async def _start(services: Services, client_id: str, scope: str, now: int) -> _Answer:
+async def _start(
+    services: Services, client_id: str, scope: str, *, address: str, now: int
+) -> _Answer:
     device_code = secrets.token_urlsafe(DEVICE_CODE_BYTES)
     letters = "".join(secrets.choice(ALPHABET) for _ in range(2 * HALF))
     user_code = f"{letters[:HALF]}-{letters[HALF:]}"
@@ -99,6 +105,7 @@ async def _start(services: Services, client_id: str, scope: str, now: int) -> _A
         user_code_hash=_user_code_hash(services, user_code),
         client_id=client_id,
         scope=scope,
+        asked_from=address,
         expires_at=now + LIFETIME,
     )
     async with services.database.writing() as connection:
@@ -134,7 +141,12 @@ async def find(services: Services, user_code: str) -> PendingSignIn | None:
         client = await clients.find(connection, found.client_id) if found is not None else None
     if found is None or client is None:
         return None
-    return PendingSignIn(client=client, scope=found.scope, expires_at=found.expires_at)
+    return PendingSignIn(
+        client=client,
+        scope=found.scope,
+        asked_from=found.asked_from,
+        expires_at=found.expires_at,
+    )
 
 
 async def approve(

@@ -28,6 +28,8 @@ class DeviceCode:
     object_id: str | None = None
     """Of the user that approved it."""
     authenticated_at: int | None = None
+    asked_from: str = ""
+    """The address of the program that waits."""
     polled_at: int = 0
     expires_at: int
 

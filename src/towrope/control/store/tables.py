@@ -244,6 +244,8 @@ device_codes = Table(
     Column("state", String(16), nullable=False),
     Column("object_id", String(36), index=True),
     Column("authenticated_at", BigInteger),
+    # The address that asked, for the person who is to approve it.
+    Column("asked_from", String(64), nullable=False),
     Column("polled_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )

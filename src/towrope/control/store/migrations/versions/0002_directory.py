@@ -131,6 +131,7 @@ def _make_tables() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("object_id", sa.String(length=36), nullable=True),
         sa.Column("authenticated_at", sa.BigInteger(), nullable=True),
+        sa.Column("asked_from", sa.String(length=64), nullable=False),
         sa.Column("polled_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_device_codes")),
