@@ -27,6 +27,13 @@ PUBLIC = {
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/adfs/.well-known/openid-configuration",
     "/.well-known/towrope/issuers",
+    "/{tenant}/oauth2/v2.0/authorize",
+    "/adfs/oauth2/authorize",
+    "/{tenant}/oauth2/v2.0/logout",
+    "/adfs/oauth2/logout",
+    "/device",
+    "/web/style.css",
+    "/web/icon.svg",
 }
 
 

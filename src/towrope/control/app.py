@@ -31,6 +31,7 @@ from towrope.control.settings import Settings
 from towrope.control.store import clusters, hybrid_connections
 from towrope.control.store.database import Database
 from towrope.control.trusted_issuers import TrustedIssuers
+from towrope.control.web import routes as web
 from towrope.ops.tasks import cancel, spawn
 from towrope.wire import agent_api
 
@@ -114,6 +115,7 @@ def _application(services: Services) -> Starlette:
             *configuration.routes(services),
             *token_endpoint.routes(services),
             *device_authorization.routes(services),
+            *web.routes(services),
             *Agents(services).routes(),
             *issuers.public_routes(),
             Mount("", routes=guarded, middleware=[Middleware(Authenticated, services=services)]),

@@ -34,6 +34,7 @@ class Envelope:
             return
         started = time.monotonic()
         reply = _Reply(send, correlation_id=_correlation_id(scope))
+        scope["towrope.request_id"] = reply.request_id
         try:
             scope["path"] = one_form(scope.get("raw_path") or scope["path"].encode())
             scope["root_path"] = ""
