@@ -82,10 +82,10 @@ def test_a_key_is_published_before_it_signs_and_after(keys: SigningKeys, clock: 
     first = keys.active.kid
     assert keys.rotate()
     [_, second] = published(keys)
-    clock.now += PUBLISHED_BEFORE - 1
+    clock.now += PUBLISHED_BEFORE
     assert not keys.refresh()
     assert keys.active.kid == first
-    clock.now += 1
+    clock.now += 1  # of two made in one second, one is later
     assert keys.active.kid == second
     clock.now += KEPT_AFTER - 1
     assert not keys.refresh()
@@ -127,6 +127,7 @@ def test_no_token_is_ever_signed_by_a_key_that_was_not_published(
 def test_a_key_that_an_operator_takes_away_is_gone(keys: SigningKeys, clock: Clock) -> None:
     keys.rotate()
     clock.now += PUBLISHED_BEFORE
+    clock.now += 1
     compromised = keys.active
     compromised.path.unlink()
     assert keys.refresh()
@@ -218,13 +219,13 @@ async def test_tokens_outlast_a_rotation_of_the_server(plane: Plane, desk: Desk)
     keys = plane.control.signing_keys
     old = (await desk.signed_in())["access_token"]
     await asyncio.to_thread(keys.rotate)
-    plane.now += PUBLISHED_BEFORE
+    plane.now += PUBLISHED_BEFORE + 1
     late = (await desk.signed_in())["access_token"]
     assert keys.active.kid != key_id(old)
     assert key_id(late) == keys.active.kid
     tokens = plane.control.services.tokens
     assert tokens.verify(late, audience=tokens.audience).upn == "ada@example.org"
-    plane.now -= PUBLISHED_BEFORE
+    plane.now -= PUBLISHED_BEFORE + 1
     assert tokens.verify(old, audience=tokens.audience).upn == "ada@example.org"
 
 

@@ -8,7 +8,7 @@ at again and again: an operator takes a key away by removing its file, and adds 
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class SigningKeys:
         try:
             keys = self._read_all()
             if not keys or max(each.made for each in keys) + ROTATE_EVERY <= self._clock():
-                keys.append(self._make())
+                keys.append(self._make(after=keys))
             kept = [each for each in keys if not self._has_ended(each, keys)]
             for each in keys:
                 if each not in kept:
@@ -101,7 +101,7 @@ class SigningKeys:
 
     def rotate(self) -> bool:
         """Makes the next key, whatever the age of the last. It blocks, and raises as `refresh`."""
-        self._make()
+        self._make(after=self._keys.values())
         return self.refresh()
 
     async def follow(self, changed: Callable[[], None]) -> None:
@@ -128,8 +128,9 @@ class SigningKeys:
         found = [(path, path.stat().st_mtime) for path in sorted(self._folder.glob("*.pem"))]
         return [known.get((path, made)) or _load(path, made) for path, made in found]
 
-    def _make(self) -> SigningKey:
-        now = self._clock()
+    def _make(self, *, after: Iterable[SigningKey]) -> SigningKey:
+        # Ages tell keys apart, so that no two may be of the same second.
+        now = max([self._clock(), *(each.made + 1 for each in after)])
         key = RSAKey.generate_key(BITS)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         path = self._folder / f"{stamp}-{key.thumbprint()[:8]}.pem"
