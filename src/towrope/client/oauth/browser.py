@@ -21,7 +21,7 @@ def is_available() -> bool:
 
 
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[None]:
+def opened(url: str) -> Iterator[subprocess.Popen[bytes]]:
     """Opens `url`, by a process of its own: what browsers print is no part of our output."""
     with subprocess.Popen(  # noqa: S603 - the interpreter itself
         [sys.executable, "-m", "webbrowser", url],
@@ -31,7 +31,7 @@ def opened(url: str) -> Iterator[None]:
         start_new_session=True,
     ) as process:
         try:
-            yield
+            yield process
         finally:
             # Some browsers hold it until they are closed.
             process.kill()

@@ -49,9 +49,14 @@ def _redeem(provider: Provider, client_id: str, proof: dict[str, str], scope: st
 
 
 def sign_assertion(pem: str, client_id: str, audience: str, *, now: float) -> str:
-    """Raises `Malformed` where `pem` lacks a usable key or the certificate."""
+    """Raises `Malformed` where `pem` is not a usable key and the certificate for it."""
     found = PRIVATE_KEY.search(pem)
-    key = load_key(found[0] if found else "")
+    if found is None:
+        raise _unusable("holds no private key (PEM, not encrypted)")
+    key = load_key(found[0])
+    certificate = _certificate(pem)
+    if certificate.public_key() != key.public_key:
+        raise _unusable("holds a key and a certificate that do not belong together")
     algorithm = ALGORITHMS[type(key)]
     claims = {
         "iss": client_id,
@@ -62,25 +67,28 @@ def sign_assertion(pem: str, client_id: str, audience: str, *, now: float) -> st
         "iat": int(now),
         "exp": int(now) + LIFETIME,
     }
-    header = {"alg": algorithm, "typ": "JWT", **_thumbprints(pem)}
-    return jwt.encode(header, claims, key, algorithms=[algorithm])
-
-
-def _thumbprints(pem: str) -> dict[str, str]:
-    """How a server finds the certificate (RFC 7515 §4.1.7 and §4.1.8)."""
-    found = CERTIFICATE.search(pem)
-    try:
-        certificate = x509.load_pem_x509_certificate(found[0].encode() if found else b"")
-    except ValueError:
-        raise Malformed(
-            "The --certificate holds no certificate (PEM) beside its private key. Put both into"
-            " one file.",
-            hop=Hop.CLIENT,
-        ) from None
-    return {
+    # How a server finds the certificate (RFC 7515 §4.1.7 and §4.1.8).
+    thumbprints = {
         "x5t": _base64url(certificate.fingerprint(hashes.SHA1())),  # noqa: S303 - a name
         "x5t#S256": _base64url(certificate.fingerprint(hashes.SHA256())),
     }
+    header = {"alg": algorithm, "typ": "JWT", **thumbprints}
+    return jwt.encode(header, claims, key, algorithms=[algorithm])
+
+
+def _certificate(pem: str) -> x509.Certificate:
+    found = CERTIFICATE.search(pem)
+    try:
+        return x509.load_pem_x509_certificate(found[0].encode() if found else b"")
+    except ValueError:
+        raise _unusable("holds no certificate (PEM)") from None
+
+
+def _unusable(what: str) -> Malformed:
+    return Malformed(
+        f"The file of --certificate {what}. It needs a private key and its certificate, both PEM.",
+        hop=Hop.CLIENT,
+    )
 
 
 def _base64url(data: bytes) -> str:
