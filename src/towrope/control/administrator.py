@@ -1,7 +1,6 @@
 """The first service principal, and the group of administrators that it is in: made at the first
 start, its secret shown once and never kept."""
 
-import secrets
 import time
 import uuid
 from collections.abc import Callable
@@ -13,12 +12,12 @@ from towrope.control.store.groups import ADMINISTRATORS, Group, Member, MemberKi
 from towrope.control.store.service_principals import (
     ApplicationCredential,
     ServicePrincipal,
+    new_secret,
     secret_hash,
 )
 
 DISPLAY_NAME = "administrator"
 GROUP_NAME = "Towrope Administrators"
-SECRET_BYTES = 32
 LIFETIME = 10 * 365 * 24 * 3600
 """Seconds. It is the way in when no other is left; a server's owner may replace it at any time."""
 
@@ -39,7 +38,7 @@ async def ensure(
 
     `deliver` gives the credential to whom it is for. Where it raises, nothing was made.
     """
-    credential = Credential(app_id=str(uuid.uuid4()), secret=secrets.token_urlsafe(SECRET_BYTES))
+    credential = Credential(app_id=str(uuid.uuid4()), secret=new_secret())
     now = int(clock())
     async with database.writing() as connection:
         if await groups.find(connection, ADMINISTRATORS) is not None:

@@ -1,3 +1,5 @@
+import asyncio
+
 from tests.control.conftest import NOW, error_of
 from tests.control.graph.conftest import NOBODY, V1, Directory
 from towrope.control import passwords
@@ -59,6 +61,14 @@ async def test_a_password_that_cannot_be_is_refused(directory: Directory) -> Non
     kept = await directory.user(directory.ada_id)
     assert await passwords.verify(OLD, kept.password_hash)
     assert not directory.plane.notified
+
+
+async def test_of_two_changes_at_once_one_is_done(directory: Directory) -> None:
+    await give_password(directory)
+    done = await asyncio.gather(*(change(directory, OLD, f"{NEW} {n}") for n in range(2)))
+    first, second = sorted(status for status, _ in done)
+    assert first == 204
+    assert second in (400, 401)
 
 
 async def test_a_stolen_token_cannot_guess_the_password(directory: Directory) -> None:

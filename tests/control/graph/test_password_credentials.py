@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from tests.control.conftest import TENANT, URL, error_of
 from tests.control.graph.conftest import NOBODY, V1, Directory
 from towrope.control.issuer.tokens import IdentityType
@@ -44,6 +46,16 @@ async def test_several_secrets_each_shown_once(directory: Directory) -> None:
     assert listed.keys() == {first["keyId"], second["keyId"]}
     assert {each["secretText"] for each in listed.values()} == {None}
     assert first["secretText"] not in shown.text
+
+
+async def test_no_secret_looks_like_an_option(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["-" + "a" * 42, "b" + "-" * 42])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(drawn))
+    app = await directory.add_application("deployer")
+    made = await add(directory, f"/servicePrincipals/{app.object_id}")
+    assert made["secretText"].startswith("b")
 
 
 async def test_a_removed_secret_is_worth_nothing_nor_what_it_signed_in_to(

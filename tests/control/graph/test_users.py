@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from typing import Any
 
@@ -152,7 +153,14 @@ async def test_a_name_beyond_ascii_is_found_as_it_is_written(directory: Director
 
 
 async def test_what_is_not_named_stays(directory: Directory) -> None:
-    body = {"givenName": "Ada", "surname": "Lovelace", "mail": "ada@mail.example"}
+    body = {
+        "givenName": "Ada",
+        "surname": "Lovelace",
+        "mail": "ada@mail.example",
+        "displayName": "Ada",
+        "mailNickname": "ADA",
+        "userPrincipalName": "ada@example.org",
+    }
     path = f"{V1}/users/{directory.ada_id}"
     assert (await directory.api.patch(path, json=body)).status_code == 204
     assert (await directory.api.patch(path, json={"mail": None})).status_code == 204
@@ -199,6 +207,20 @@ async def test_a_reset_password_is_to_be_changed(directory: Directory) -> None:
     assert not kept.must_change_password
     assert await passwords.verify("another good password", kept.password_hash)
     assert (await directory.api.patch(path, json={"passwordProfile": {}})).status_code == 204
+
+
+async def test_two_changes_at_once_are_one_after_the_other(directory: Directory) -> None:
+    path = f"{V1}/users/{directory.ada_id}"
+    names = [f"ada-{number}@example.org" for number in range(4)]
+    answers = await asyncio.gather(
+        *(directory.api.patch(path, json={"userPrincipalName": name}) for name in names),
+        *(directory.api.post(f"{V1}/users", json=BOB) for _ in range(2)),
+        directory.api.delete(f"{V1}/users/ada-3@example.org"),
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses[:4]) <= {204, 404}
+    assert sorted(statuses[4:6]) == [201, 409]
+    assert statuses[6] in (204, 404)
 
 
 async def test_sign_ins_are_ended(directory: Directory) -> None:

@@ -4,7 +4,6 @@ A secret is made here, shown once, and kept as its hash.
 """
 
 import datetime
-import secrets
 import uuid
 from http import HTTPStatus
 
@@ -23,9 +22,12 @@ from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
 from towrope.control.services import Services
 from towrope.control.store import service_principals as store
-from towrope.control.store.service_principals import ApplicationCredential, secret_hash
+from towrope.control.store.service_principals import (
+    ApplicationCredential,
+    new_secret,
+    secret_hash,
+)
 
-SECRET_BYTES = 32
 HINT_LENGTH = 3
 LIFETIME = 365 * 24 * 3600
 LONGEST_LIFETIME = 100 * LIFETIME
@@ -70,7 +72,7 @@ class PasswordCredentials:
     def _add(self, face: Face) -> Handler:
         async def handle(request: Request) -> Response:
             body = await decode(request, _Add)
-            secret = secrets.token_urlsafe(SECRET_BYTES)
+            secret = new_secret()
             async with self._services.database.writing() as connection:
                 principal = await face.find(connection, request)
                 there = await store.credentials_of(connection, principal.app_id)

@@ -2,6 +2,7 @@
 several at a time. A secret is kept as its hash only."""
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ from towrope.control.store.directory import Match, matching
 from towrope.control.store.tables import application_credentials as credentials
 from towrope.control.store.tables import group_members
 from towrope.control.store.tables import service_principals as table
+
+SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,15 @@ class ApplicationCredential:
     """The first characters of the secret, to tell secrets apart."""
     starts: int
     ends: int
+
+
+def new_secret() -> str:
+    """256 bits that nobody can guess, in letters that an URL can have."""
+    while True:
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        # A command line would take one that begins so for an option.
+        if not secret.startswith("-"):
+            return secret
 
 
 def secret_hash(secret: str) -> str:
