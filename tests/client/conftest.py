@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 import trustme
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
 
 from tests.fixtures.cluster import Cluster, running_cluster
 from tests.fixtures.server import Server, running_server
 
+Sign = Callable[..., str]
 COMMAND = (sys.executable, "-m", "towrope.main")
 
 
@@ -220,3 +223,29 @@ def closing(close: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         close()
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "k-1"})
+
+
+@pytest.fixture(scope="session")
+def jwks(signing_key: RSAKey) -> dict[str, Any]:
+    return dict(KeySet([signing_key]).as_dict())
+
+
+@pytest.fixture(scope="session")
+def sign(signing_key: RSAKey) -> Sign:
+    """Makes identity tokens."""
+
+    def sign(claims: dict[str, Any], **header: Any) -> str:
+        header = {"alg": "RS256", "kid": "k-1", **header}
+        return jwt.encode(
+            {name: value for name, value in header.items() if value is not None},
+            claims,
+            signing_key,
+            algorithms=["RS256", "PS256"],
+        )
+
+    return sign

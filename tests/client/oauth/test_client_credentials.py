@@ -101,7 +101,8 @@ def test_assertion(pem: str, rsa_key: rsa.RSAPrivateKey, certificate: x509.Certi
     assert claims["jti"] != tokens[1].claims["jti"]
     sha256 = certificate.fingerprint(hashes.SHA256())
     assert tokens[0].header["x5t#S256"] == base64url(sha256)
-    assert tokens[0].header["x5t"] == base64url(certificate.fingerprint(hashes.SHA1()))
+    sha1 = certificate.fingerprint(hashes.SHA1())  # noqa: S303 - what RFC 7515 §4.1.7 says
+    assert tokens[0].header["x5t"] == base64url(sha1)
     assert tokens[0].header["alg"] == "RS256"
 
 

@@ -9,7 +9,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from tests.client.oauth.conftest import Sign
+from tests.client.conftest import Sign
 from towrope.client.oauth.id_token import LIMIT, user_of, verify
 from towrope.wire.errors import Refused
 
