@@ -6,12 +6,21 @@ import pytest
 
 from tests.control.conftest import URL, Plane
 from tests.control.web.person import PASSWORD, Person, add_user
+from towrope.control import passwords
 from towrope.control.store.users import User
+
+CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried here is not how long a comparison takes."""
+    monkeypatch.setattr(passwords, "_hasher", CHEAP)
 
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    return argon2.PasswordHasher().hash(PASSWORD)
+    return CHEAP.hash(PASSWORD)
 
 
 @pytest.fixture

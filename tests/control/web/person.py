@@ -31,7 +31,7 @@ ASKED = {
 }
 
 
-def authorize(path: str = AUTHORIZE, **change: str | None) -> str:
+def authorize(path: str = AUTHORIZE, /, **change: str | None) -> str:
     """The address that a program opens."""
     asked = {name: value for name, value in (ASKED | change).items() if value is not None}
     return f"{path}?{urlencode(asked)}"
