@@ -52,7 +52,7 @@ async def add_user(
     return user
 
 
-async def change_user(plane: Plane, object_id: str = ADA, **values: object) -> None:
+async def change_user(plane: Plane, object_id: str = ADA, /, **values: object) -> None:
     async with plane.control.services.database.writing() as connection:
         await users.change(connection, object_id, **values)
 
@@ -83,7 +83,7 @@ class Person:
         return self.page
 
     async def send(
-        self, *, headers: Mapping[str, str] | None = None, **typed: str
+        self, headers: Mapping[str, str] | None = None, /, **typed: str
     ) -> httpx2.Response:
         """Sends the form of the page, with what was typed, as a browser would."""
         form = self.form()

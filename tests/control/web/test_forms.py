@@ -25,7 +25,7 @@ OURS = {"origin": URL, "sec-fetch-site": "same-origin"}
 )
 async def test_a_form_from_elsewhere_is_refused(person: Person, headers: dict[str, str]) -> None:
     await person.open(authorize())
-    page = await person.send(headers=headers, **TYPED)
+    page = await person.send(headers, **TYPED)
     assert page.status_code == 403
     assert "session" not in page.headers.get("set-cookie", "")
 
@@ -33,14 +33,14 @@ async def test_a_form_from_elsewhere_is_refused(person: Person, headers: dict[st
 @pytest.mark.parametrize("headers", [{}, OURS, {"origin": URL}, {"sec-fetch-site": "same-origin"}])
 async def test_a_browser_may_say_less(person: Person, headers: dict[str, str]) -> None:
     await person.open(authorize())
-    assert "code" in brought_back(await person.send(headers=headers, **TYPED))
+    assert "code" in brought_back(await person.send(headers, **TYPED))
 
 
 async def test_the_origin_may_be_the_host_that_was_asked(person: Person) -> None:
     """A server is reached by other names than its public one, as 127.0.0.1."""
     await person.open(authorize())
     headers = {"host": "127.0.0.1:9", "origin": "https://127.0.0.1:9"}
-    assert "code" in brought_back(await person.send(headers=headers, **TYPED))
+    assert "code" in brought_back(await person.send(headers, **TYPED))
 
 
 @pytest.mark.parametrize("token", ["", "0" * 64, "\u00e9", "x" * 10_000])
