@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from towrope.client.rest import Json, Rest
+from towrope.wire.errors import Hop, Refused
 
 VERSION = "2026-11-01"
 PATH = "/providers/Towrope.Identity/issuers"
@@ -32,4 +33,6 @@ class Issuers:
 
 
 def _path(name: str) -> str:
+    if name in ("", ".", ".."):
+        raise Refused(f"'{name}' is no name of an issuer. Give another.", hop=Hop.CLIENT)
     return f"{PATH}/{quote(name, safe='')}"

@@ -172,4 +172,4 @@ def _shown(issuer: Json) -> Json:
     discovered = lifted.pop("discovered", None) or {}
     names = discovered.get("issuers") or [""]
     added = {"issuer": names[-1], "lastFetched": discovered.get("lastFetched")}
-    return dict(sorted({**discovered, **lifted, **added}.items()))
+    return dict(sorted({**lifted, **discovered, **added}.items()))
