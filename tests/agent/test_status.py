@@ -44,6 +44,15 @@ def test_an_error_is_a_status(error: TowropeError, code: int, reason: str) -> No
     assert read["details"]["causes"] == [{"reason": "TowropeHop", "message": error.hop}]
 
 
+def test_kubectl_prints_why_nobody_is_signed_in() -> None:
+    refusal = Unauthenticated('of "jörg"\r\nX: y \\', hop=Hop.AGENT)
+    head, _, _ = status.response(status.of_error(refusal), closes=True).partition(b"\r\n\r\n")
+    expected = '\r\nWarning: 299 towrope "of \\"jörg\\"  X: y \\\\"\r\n'
+    assert expected.encode() in head + b"\r\n"
+    forbidden = status.response(status.failure(403, "no", hop=Hop.AGENT), closes=True)
+    assert b"Warning" not in forbidden
+
+
 def test_head_gets_no_body() -> None:
     answer = status.response(
         status.failure(408, "slow", hop=Hop.CLIENT), closes=False, with_body=False

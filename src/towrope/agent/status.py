@@ -75,6 +75,7 @@ def response(status: Status, *, closes: bool, with_body: bool = True) -> bytes:
     ]
     if status.code == HTTPStatus.UNAUTHORIZED:
         fields.append((b"WWW-Authenticate", b"Bearer"))
+        fields.append((b"Warning", _warning(status.message)))
     if status.details.retry_after_seconds:
         fields.append((b"Retry-After", b"%d" % status.details.retry_after_seconds))
     if closes:
@@ -82,3 +83,13 @@ def response(status: Status, *, closes: bool, with_body: bool = True) -> bytes:
     reason = HTTPStatus(status.code).phrase.encode()
     head = ResponseHead(status.code, Fields(tuple(fields)), reason).encode()
     return head + body if with_body else head
+
+
+def _warning(message: str) -> bytes:
+    """kubectl has words of its own for any 401; what stands here it prints beside them.
+
+    RFC 7234 §5.5, as KEP-1693 has it.
+    """
+    plain = "".join(c if c.isprintable() else " " for c in message)
+    quoted = plain.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 towrope "{quoted}"'.encode()
