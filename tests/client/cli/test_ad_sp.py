@@ -12,41 +12,41 @@ def signs_in(shell: Shell, server: Server, app_id: str, secret: str) -> bool:
     return shell.run(*words, input=secret).returncode == 0
 
 
-def test_life_of_a_service_principal(signed_in: Shell, shell: Shell, live_server: Server) -> None:
-    done = signed_in.run("ad", "sp", "create-for-rbac", "-n", "deployer")
+def test_life_of_a_service_principal(inside: Shell, shell: Shell, live_server: Server) -> None:
+    done = inside.run("ad", "sp", "create-for-rbac", "-n", "deployer")
     assert done.returncode == 0
     assert "not shown again" in done.stderr
-    made = signed_in.json("ad", "sp", "create-for-rbac", "-n", "deployer")
+    made = inside.json("ad", "sp", "create-for-rbac", "-n", "deployer")
     assert list(made) == ["appId", "displayName", "password", "tenant"]
     assert (made["displayName"], made["tenant"]) == ("deployer", live_server.tenant)
     assert made["appId"] in done.stdout, "the one that is there gets another credential"
     assert signs_in(shell, live_server, made["appId"], made["password"])
-    shown = signed_in.json("ad", "sp", "show", "--id", made["appId"])
+    shown = inside.json("ad", "sp", "show", "--id", made["appId"])
     assert len(shown["passwordCredentials"]) == 1
-    assert shown == signed_in.json("ad", "sp", "show", "--id", shown["id"])
+    assert shown == inside.json("ad", "sp", "show", "--id", shown["id"])
     assert made["password"] not in str(shown)
     for words in (["--spn", made["appId"]], ["--display-name", "DEPLOY"], ["--all"], []):
-        listed = signed_in.json("ad", "sp", "list", *words, "--query", "[].appId")
+        listed = inside.json("ad", "sp", "list", *words, "--query", "[].appId")
         assert made["appId"] in listed
-    table = signed_in.ok("ad", "sp", "list", "-o", "table").splitlines()[0]
+    table = inside.ok("ad", "sp", "list", "-o", "table").splitlines()[0]
     assert table.split() == ["DisplayName", "Id", "AppId", "CreatedDateTime"]
-    signed_in.ok("ad", "sp", "delete", "--id", made["appId"])
-    assert made["appId"] in signed_in.error(3, "ad", "sp", "show", "--id", made["appId"])
+    inside.ok("ad", "sp", "delete", "--id", made["appId"])
+    assert made["appId"] in inside.error(3, "ad", "sp", "show", "--id", made["appId"])
 
 
 @pytest.mark.parametrize("words", [["--role", "Reader"], ["--scopes", "/a", "/b"]])
-def test_a_role_is_not_given_here(signed_in: Shell, words: list[str]) -> None:
-    said = signed_in.error(2, "ad", "sp", "create-for-rbac", "-n", "roles", *words)
+def test_a_role_is_not_given_here(inside: Shell, words: list[str]) -> None:
+    said = inside.error(2, "ad", "sp", "create-for-rbac", "-n", "roles", *words)
     assert "towrope role assignment create" in said
-    assert signed_in.json("ad", "sp", "list", "--display-name", "roles") == []
+    assert inside.json("ad", "sp", "list", "--display-name", "roles") == []
 
 
-def test_what_is_not_there(signed_in: Shell) -> None:
+def test_what_is_not_there(inside: Shell) -> None:
     for name in ("nope", "99999999-9999-4999-8999-999999999999"):
-        assert name in signed_in.error(3, "ad", "sp", "delete", "--id", name)
+        assert name in inside.error(3, "ad", "sp", "delete", "--id", name)
 
 
-def test_a_name_is_made_where_none_is_given(signed_in: Shell) -> None:
-    made = signed_in.json("ad", "sp", "create-for-rbac", "--years", "2")
+def test_a_name_is_made_where_none_is_given(inside: Shell) -> None:
+    made = inside.json("ad", "sp", "create-for-rbac", "--years", "2")
     assert made["displayName"].startswith("towrope-cli-")
-    signed_in.ok("ad", "sp", "delete", "--id", made["appId"])
+    inside.ok("ad", "sp", "delete", "--id", made["appId"])
