@@ -1,8 +1,6 @@
 """Applications that show a secret or sign an assertion, and those that only pretend to."""
 
 import base64
-import hmac
-import json
 import uuid
 from typing import Any
 from urllib.parse import quote_plus
@@ -12,7 +10,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
 
 from tests.control.conftest import NOW, TENANT, URL, Plane
 from tests.control.issuer.certificates import (
@@ -22,6 +19,7 @@ from tests.control.issuer.certificates import (
     rsa_certified,
 )
 from tests.control.issuer.conftest import TOKEN_PATH, Desk, refusal
+from tests.control.issuer.signatures import signed
 from towrope.control.issuer.client_authentication import ASSERTION_TYPE
 from towrope.control.issuer.clients import TOWROPE_CLI
 from towrope.control.store import service_principals
@@ -151,20 +149,6 @@ async def assert_by(
     kept = {name: value for name, value in (claims | change).items() if value is not None}
     head = {"alg": "RS256", "typ": "JWT"} | (header or {})
     return await post_assertion(desk, signed(head, kept, signer), **(form or {}))
-
-
-def signed(header: dict[str, Any], claims: dict[str, Any], signer: Any) -> str:
-    """By hand, for libraries refuse to write most of what is tried here."""
-
-    def encode(value: bytes) -> bytes:
-        return base64.urlsafe_b64encode(value).rstrip(b"=")
-
-    text = b".".join(encode(json.dumps(part).encode()) for part in (header, claims))
-    if header["alg"] == "HS256":
-        signature = hmac.digest(signer, text, "sha256")
-    else:
-        signature = JWSRegistry.algorithms[header["alg"]].sign(text, signer)
-    return b".".join((text, encode(signature))).decode()
 
 
 async def post_assertion(desk: Desk, assertion: str, **change: str | None) -> httpx2.Response:

@@ -1,3 +1,4 @@
+import asyncio
 import re
 from typing import Any
 
@@ -192,3 +193,10 @@ async def test_the_database_does_not_hold_the_codes(plane: Plane, desk: Desk) ->
     assert started["user_code"] not in str(row)
     assert row.user_code_hash not in repr(kept)
     assert row.code_hash not in repr(kept)
+
+
+async def test_of_two_polls_at_once_one_gets_tokens(desk: Desk) -> None:
+    started = (await start(desk)).json()
+    assert await approve(desk, started["user_code"])
+    answers = await asyncio.gather(*(poll(desk, started) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400]

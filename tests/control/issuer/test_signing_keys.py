@@ -193,7 +193,14 @@ async def test_changes_of_the_folder_are_followed(
     keys: SigningKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signing_keys, "LOOK_EVERY", 0.01)
-    changed, failed = asyncio.Event(), asyncio.Event()
+    changed, failed, looked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    loop, refresh = asyncio.get_running_loop(), keys.refresh
+
+    def refreshed() -> bool:
+        loop.call_soon_threadsafe(looked.set)
+        return refresh()
+
+    monkeypatch.setattr(keys, "refresh", refreshed)
     monkeypatch.setattr(
         signing_keys._log, "warning", lambda *_args, **_facts: failed.set(), raising=False
     )
@@ -203,8 +210,12 @@ async def test_changes_of_the_folder_are_followed(
         damaged.write_text("garbage")
         async with asyncio.timeout(10):
             await failed.wait()
-        assert not changed.is_set()
         damaged.unlink()
+        for _ in range(2):
+            looked.clear()
+            async with asyncio.timeout(10):
+                await looked.wait()
+        assert not changed.is_set()
         added = RSAKey.generate_key(2048)
         add(tmp_path / "keys", added, NOW, "mine.pem")
         async with asyncio.timeout(10):

@@ -191,12 +191,14 @@ async def _polled(
 ) -> Granted:
     now = int(services.clock())
     found = await device_codes.find(connection, device_code)
-    if found is None or found.client_id != client_id:
+    if (
+        found is None
+        or found.client_id != client_id
+        or not await device_codes.set_polled(connection, found, now)
+    ):
         raise invalid_grant("The device code is unknown, or was used.", code=70019)
-    await device_codes.set_polled(connection, found, now)
     _check_waiting(found, now)
-    if not await device_codes.take(connection, found):
-        raise invalid_grant("The device code is unknown, or was used.", code=70019)
+    await device_codes.remove(connection, found)
     assert found.object_id is not None
     assert found.authenticated_at is not None
     sign_in = _SignIn(

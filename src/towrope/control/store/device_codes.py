@@ -73,15 +73,14 @@ async def settle(connection: AsyncConnection, code: DeviceCode, **values: Any) -
     return (await connection.execute(update(table).where(*where).values(values))).rowcount > 0
 
 
-async def set_polled(connection: AsyncConnection, code: DeviceCode, now: int) -> None:
+async def set_polled(connection: AsyncConnection, code: DeviceCode, now: int) -> bool:
+    """Whether it is still there. Who asks at the same time waits for the transaction's end."""
     where = table.c.code_hash == code.code_hash
-    await connection.execute(update(table).where(where).values(polled_at=now))
+    return (await connection.execute(update(table).where(where).values(polled_at=now))).rowcount > 0
 
 
-async def take(connection: AsyncConnection, code: DeviceCode) -> bool:
-    """Removes a code. Whether it was there: of two at once, one takes it."""
-    done = await connection.execute(delete(table).where(table.c.code_hash == code.code_hash))
-    return done.rowcount > 0
+async def remove(connection: AsyncConnection, code: DeviceCode) -> None:
+    await connection.execute(delete(table).where(table.c.code_hash == code.code_hash))
 
 
 async def remove_of(connection: AsyncConnection, object_id: str) -> None:
