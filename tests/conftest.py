@@ -6,6 +6,7 @@ from collections.abc import Generator
 import pytest
 
 pytest_plugins = [
+    "tests.fixtures.browser",
     "tests.fixtures.cluster",
     "tests.fixtures.entra",
     "tests.fixtures.installation",
