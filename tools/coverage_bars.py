@@ -20,6 +20,9 @@ EVERYTHING = (
     "src/towrope/control/agent_keys.py",
     "src/towrope/control/authentication.py",
     "src/towrope/control/credentials.py",
+    "src/towrope/control/passwords.py",
+    "src/towrope/control/throttle.py",
+    "src/towrope/control/web/",
     "src/towrope/control/issuer/",
 )
 """Packages and modules that decide access, or that such a decision rests on."""

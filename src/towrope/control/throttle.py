@@ -103,11 +103,12 @@ class Throttle:
     async def succeeded(self, *counted: Subject, cleared: Subject | None = None) -> None:
         """An attempt that was admitted did not fail: it is taken back; of `cleared`, everything."""
         now = int(self._clock())
+        ended = () if cleared is None else (cleared.key,)
         async with self._database.writing() as connection:
             for subject in counted:
                 await _one_fewer(connection, await _of(connection, subject, now))
-            if cleared is not None:
-                await sign_in_failures.remove(connection, cleared.key)
+            for key in ended:
+                await sign_in_failures.remove(connection, key)
 
 
 async def _of(connection: AsyncConnection, subject: Subject, now: int) -> Failures:

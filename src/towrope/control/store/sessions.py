@@ -39,9 +39,5 @@ async def remove(connection: AsyncConnection, id_hash: str) -> None:
     await connection.execute(delete(table).where(table.c.id_hash == id_hash))
 
 
-async def remove_all_of(connection: AsyncConnection, object_id: str) -> None:
-    await connection.execute(delete(table).where(table.c.object_id == object_id))
-
-
 async def remove_expired(connection: AsyncConnection, *, now: int) -> None:
     await connection.execute(delete(table).where(table.c.expires_at <= now))
