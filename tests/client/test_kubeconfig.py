@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from towrope.client import kubeconfig as module
+from towrope.client.credential_plugin import INSTALL_HINT, CredentialPlugin
 from towrope.client.kubeconfig import (
     Entry,
     Kubeconfig,
@@ -531,3 +532,40 @@ def test_permissions_for_others_are_noticed(path: Path) -> None:
     assert looser_mode(path) == "644"
     path.chmod(0o600)
     assert looser_mode(path) is None
+
+
+PLUGIN = CredentialPlugin(
+    command="/opt/towrope/bin/towrope",
+    arguments=("get-token", "--cluster", "/subscriptions/s/x", "--account", "alice@a.example"),
+    environment=(("TOWROPE_CONFIG_DIR", "/home/alice/it's"),),
+)
+
+
+def test_user_with_a_credential_plugin(tmp_path: Path) -> None:
+    """Put in among others' entries, taken out again, and no secret is ever in the file."""
+    path = tmp_path / "config"
+    path.write_text(OWN)
+    entry = entry_of(SERVED, port=1, plugin=PLUGIN)
+    kubeconfig = Kubeconfig(path)
+    kubeconfig.merge(entry)
+    users = YAML(typ="safe").load(path)["users"]
+    assert users[-1]["user"] == {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "/opt/towrope/bin/towrope",
+            "args": list(PLUGIN.arguments),
+            "env": [{"name": "TOWROPE_CONFIG_DIR", "value": "/home/alice/it's"}],
+            "installHint": INSTALL_HINT,
+            "interactiveMode": "IfAvailable",
+            "provideClusterInfo": False,
+        }
+    }
+    kubeconfig.remove(entry)
+    assert path.read_text() == OWN
+
+
+def test_printed_kubeconfig_with_a_credential_plugin() -> None:
+    (user,) = YAML(typ="safe").load(render(entry_of(SERVED, port=1, plugin=PLUGIN)))["users"]
+    assert user["user"]["exec"]["command"] == PLUGIN.command
+    assert "token" not in user["user"]
+    assert render(entry_of(SERVED, port=1, token=TOKEN, plugin=PLUGIN)).count("exec") == 0
