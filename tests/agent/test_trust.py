@@ -130,7 +130,9 @@ async def test_a_late_answer_never_takes_the_place_of_a_newer() -> None:
     assert await of(trust.current) == 2
     may_answer.set()
     await beating
+    assert trust.issuers.trust.directory_changed_at == 2
     assert await of(trust.current) == 2
+    assert len(server.asked) == 1
 
 
 async def test_the_answer_to_an_earlier_heartbeat_is_none_to_a_hint() -> None:
