@@ -50,7 +50,8 @@ async def redeem(connection: AsyncConnection, code: AuthorizationCode, *, family
     is_it = table.c.code_hash == code.code_hash
     first = update(table).where(is_it, table.c.family.is_(None)).values(family=family)
     await connection.execute(first)
-    return (await connection.execute(select(table.c.family).where(is_it))).scalar_one()
+    kept: str = (await connection.execute(select(table.c.family).where(is_it))).scalar_one()
+    return kept
 
 
 async def remove_of(connection: AsyncConnection, object_id: str) -> None:
