@@ -240,6 +240,10 @@ async def test_groups_of_this_server_come_from_this_server_alone(
     found = await principal(plane, oidc_stub.token(groups=said))
     assert found.groups == {"devs"}
     assert not found.is_administrator
+    async with plane.control.services.database.writing() as connection:
+        await groups.remove(connection, ADMINISTRATORS)
+    found = await principal(plane, oidc_stub.token(groups=[ADMINISTRATORS]))
+    assert not found.is_administrator
 
 
 async def test_an_account_of_this_server_comes_from_this_server_alone(
@@ -275,6 +279,8 @@ async def test_a_prefix_and_a_name_that_are_reserved_together(
     assert await principal(plane, oidc_stub.token(sub="ystem:x", groups=["system"]))
     await refused(plane, oidc_stub.token(sub="system:x"), "Kubernetes's own")
     await refused(plane, oidc_stub.token(groups=["system:x"]), "Kubernetes's own")
+    await trust_oidc(plane, oidc_stub, usernamePrefix="%7")
+    await refused(plane, oidc_stub.token(sub="3ystem:x"), "Kubernetes's own")
 
 
 # Entra.

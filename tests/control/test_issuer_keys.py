@@ -143,6 +143,23 @@ async def test_an_issuer_that_is_gone(plane: Plane, dex: OidcStub) -> None:
     assert dex.asked == []
 
 
+async def test_what_is_under_way_ends_when_the_issuer_becomes_another(
+    plane: Plane, dex: OidcStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def never(_: Any) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(issuer_keys, "fetch", never)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(keys_of(plane).look_again("dex"))
+        await begun.wait()
+        keys_of(plane).forget("Dex")
+    keys_of(plane).forget("nobody")
+
+
 async def test_it_goes_on_after_a_failure(
     plane: Plane, dex: OidcStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

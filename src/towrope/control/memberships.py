@@ -104,7 +104,7 @@ async def _own(connection: AsyncConnection, asked: ResolvePrincipal) -> Resolved
     found = await find(connection, asked.object_id)
     if found is None or not found.account_enabled or asked.issued_at < found.valid_from:
         return GONE
-    there = await groups.groups_of(connection, found.object_id)
+    there = await groups.groups_among(connection, found.object_id, asked.groups)
     return ResolvedPrincipal(
         is_active=True, groups=tuple(group for group in asked.groups if group in there)
     )

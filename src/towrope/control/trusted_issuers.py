@@ -127,8 +127,9 @@ class TrustedIssuers:
     async def _delete(self, request: Request) -> Response:
         name = request.path_params["name"]
         async with self._services.database.writing() as connection:
-            if not await store.remove(connection, name):
-                return Response(status_code=HTTPStatus.NO_CONTENT)
+            was_there = await store.remove(connection, name)
+        if not was_there:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         self._changed(name)
         return Response(status_code=HTTPStatus.OK)
 
