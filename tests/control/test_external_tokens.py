@@ -40,7 +40,7 @@ async def refused(plane: Plane, text: str, why: str = "not valid") -> None:
     answer = await plane.anonymous.get(
         "/tenants",
         params={"api-version": "1"},
-        headers={"authorization": f"Bearer {text}".encode()},
+        headers={b"authorization": f"Bearer {text}".encode()},
     )
     assert error_of(answer) == (401, "AuthenticationFailed")
 

@@ -66,7 +66,8 @@ _name = click.option("-n", "--name", required=True, help="The trusted issuer.")
 )
 @click.option("--groups-claim", help="The claim that lists the groups.")
 @click.option(
-    "--username-prefix", help="Before each user's name; else the issuer's name and a colon."
+    "--username-prefix",
+    help="Before each user's name; else the issuer's name and a colon, for Entra nothing.",
 )
 @click.option("--groups-prefix", help="Before each group's name; else as for users.")
 @click.option("--algorithm", "algorithms", cls=Words, help="The algorithms that it signs by.")
