@@ -107,11 +107,12 @@ async def test_a_ticket_is_good_until_the_password_is_reset(plane: Plane, person
     assert page.status_code == 403
 
 
-async def test_a_ticket_is_nothing_for_an_account_that_is_disabled(
-    plane: Plane, person: Person
+@pytest.mark.parametrize("change", [{"account_enabled": False}, {"must_change_password": False}])
+async def test_a_ticket_is_nothing_for_an_account_that_may_not_use_it(
+    plane: Plane, person: Person, change: dict[str, bool]
 ) -> None:
     await ask(person)
-    await change_user(plane, account_enabled=False)
+    await change_user(plane, **change)
     page = await person.send(new_password=NEW, new_password_again=NEW)
     assert page.status_code == 403
 

@@ -87,6 +87,14 @@ async def test_an_account_is_locked_and_opens_again(plane: Plane, person: Person
     assert "code" in brought_back(await person.sign_in())
 
 
+async def test_whoever_gets_it_right_in_the_end_starts_afresh(person: Person) -> None:
+    for _ in range(3):
+        await person.open(authorize(prompt="login"))
+        for _ in range(throttle.ACCOUNT.allowed - 1):
+            await person.sign_in(password=WRONG)
+        assert "code" in brought_back(await person.sign_in())
+
+
 async def test_an_address_that_guesses_at_many_accounts_is_locked(
     plane: Plane, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
