@@ -11,9 +11,11 @@ import pytest
 
 from tests.fixtures.cluster import Cluster, running_cluster
 from tests.fixtures.installation import TOWROPE, free_port
+from tests.fixtures.people import browser_environment
 from towrope.programs.child import Child
 
 README = Path(__file__).parents[2] / "README.md"
+PASSWORD = "correct horse battery staple"
 EXAMPLE = "https://towrope.example.com:8443"
 
 
@@ -32,7 +34,7 @@ def own_cluster(testbed_programs: Path, tmp_path: Path) -> Iterator[Cluster]:
 
 def test_the_commands_of_the_readme(own_cluster: Cluster, tmp_path: Path) -> None:
     said = [words for words in commands() if words[0] in ("towrope", "kubectl")]
-    server, login, group, connect, proxy, kubectl = said
+    server, login, group, connect, user, binding, sign_in, proxy, kubectl = said
     port = free_port()
     url = f"https://localhost:{port}"
     environment = {
@@ -41,11 +43,11 @@ def test_the_commands_of_the_readme(own_cluster: Cluster, tmp_path: Path) -> Non
         "TOWROPE_STATE_DIR": str(tmp_path / "state"),
     }
 
-    def run(words: list[str], text: str = "") -> str:
+    def run(words: list[str], text: str = "", **more: str) -> str:
         return subprocess.run(
             [*TOWROPE, *words[1:]] if words[0] == "towrope" else words,
             input=text,
-            env=environment,
+            env={**environment, **more},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -53,9 +55,10 @@ def test_the_commands_of_the_readme(own_cluster: Cluster, tmp_path: Path) -> Non
             timeout=120,
         ).stdout
 
-    def start(words: list[str], sign: str) -> Child:
+    def start(words: list[str], sign: str, **more: str) -> Child:
         log = tmp_path / f"{words[1]}.log"
-        child = Child([*TOWROPE, *words[1:]], name=words[1], log=log, environment=environment)
+        seen = {**environment, **more}
+        child = Child([*TOWROPE, *words[1:]], name=words[1], log=log, environment=seen)
         child.wait_until_ready(sign, within=60)
         return child
 
@@ -68,16 +71,20 @@ def test_the_commands_of_the_readme(own_cluster: Cluster, tmp_path: Path) -> Non
         run([known.get(word, word) for word in login], text=facts["password"])
         run(group)
         run(connect)
-        own_cluster.kubectl("create", "serviceaccount", "reader")
-        view = ["--clusterrole=cluster-admin", "--serviceaccount=default:reader"]
-        own_cluster.kubectl("create", "clusterrolebinding", "reader", *view)
-        token = own_cluster.kubectl("create", "token", "reader").stdout.strip()
-        # The proxy's file is taken from the folder it is started in.
-        proxy[proxy.index("token")] = str(tmp_path / "token")
-        (tmp_path / "token").write_text(token)
-        proxying = start([*proxy, "--port", str(free_port())], "Start sending kubectl requests")
+        run(user, text=PASSWORD)
+        run(binding)
+        authority = tmp_path / "state" / "tls" / "ca.pem"
+        # Another machine, and a browser on it.
+        hers = {
+            "TOWROPE_CONFIG_DIR": str(tmp_path / "hers"),
+            "KUBECONFIG": str(tmp_path / "hers" / "kubeconfig"),
+            **browser_environment(authority, username="ada@example.com", password=PASSWORD),
+        }
+        run([known.get(word, word) for word in sign_in], **hers)
+        more = ["--port", str(free_port())]
+        proxying = start([*proxy, *more], "Start sending kubectl requests", **hers)
         try:
-            assert "towrope-agent" in run(kubectl)
+            assert "towrope-agent" in run(kubectl, **hers)
         finally:
             proxying.stop()
     finally:
