@@ -197,6 +197,7 @@ def test_a_person_who_is_signed_in_chooses_an_account_and_signs_out(
     def script(page: Page) -> None:
         page.goto(authorize(server, program))
         sign_in(page, ada)
+        expect(page).to_have_title("Program")
         page.goto(authorize(server, program))
         expect(page).to_have_title("Program")
         page.goto(authorize(server, program, prompt="select_account"))
@@ -216,12 +217,10 @@ def test_an_account_is_locked(chromium: Chromium, server: Server, program: Progr
     eve = new_user(server, "eve")
 
     def script(page: Page) -> None:
-        page.goto(authorize(server, program))
-        for _ in range(5):
-            sign_in(page, eve, "not the password")
+        for password in (*["not the password"] * 5, PASSWORD):
+            page.goto(authorize(server, program))
+            sign_in(page, eve, password)
             refused(page)
-        sign_in(page, eve)
-        refused(page)
 
     chromium.visit(server.url, script)
 
@@ -323,12 +322,14 @@ def test_pages_are_told_to_those_who_do_not_see_them(
         page.goto(authorize(server, program))
         told["sign in"] = page.locator("body").aria_snapshot()
         sign_in(page, "nobody@example.org")
+        refused(page)
         told["refused"] = page.locator("body").aria_snapshot()
         page.goto("/device")
         told["code"] = page.locator("body").aria_snapshot()
         page.get_by_label("Code").fill(started["user_code"])
         press(page, "Next")
         sign_in(page, ada)
+        expect(page).to_have_title("Is this you? \u2013 Towrope")
         told["confirm"] = page.locator("body").aria_snapshot()
         page.goto(authorize(server, program, redirect_uri="https://evil.example"))
         told["error"] = page.locator("body").aria_snapshot()
@@ -375,21 +376,22 @@ def test_a_narrow_screen_is_wide_enough(
     def script(page: Page) -> set[str]:
         widths = []
 
-        def measure() -> None:
+        def measure(title: str) -> None:
+            expect(page).to_have_title(f"{title} \u2013 Towrope")
             widths.append(page.evaluate("document.documentElement.scrollWidth"))
 
         page.goto(authorize(server, program, login_hint="a" * 200))
-        measure()
+        measure("Sign in")
         sign_in(page, "nobody@example.org")
-        measure()
+        measure("Error: Sign in")
         page.goto(authorize(server, program, redirect_uri="https://" + "evil" * 50))
-        measure()
+        measure("This sign-in cannot go on")
         page.goto("/device")
-        measure()
+        measure("Enter the code")
         page.get_by_label("Code").fill(started["user_code"])
         press(page, "Next")
         sign_in(page, ada)
-        measure()
+        measure("Is this you?")
         assert widths == [360] * 5
         color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
         return {color}
