@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 import aiofastnet
 import trustme
 
+from towrope.agent import identity
 from towrope.agent.audit import AuditEvent
 from towrope.agent.connection import Connection
-from towrope.agent.gate import Gate
+from towrope.agent.gate import Decide, Gate
+from towrope.agent.own_credential import OwnCredential
 from towrope.agent.upstream import Address, Upstreams
 from towrope.ops import tasks
 from towrope.wire.errors import Hop
 
 BEARER = "Authorization: Bearer callers-own-token\r\n"
+AGENTS_TOKEN = "agents-own-token"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 WITHIN = 10.0
 
@@ -106,7 +109,11 @@ class Rig:
     events: asyncio.Queue[AuditEvent] = field(default_factory=asyncio.Queue)
     gates: list[Gate] = field(default_factory=list)
     port: int = 0
+    decide: Decide = identity.decide
+    credential: OwnCredential = field(default_factory=lambda: OwnCredential(token=AGENTS_TOKEN))
     upstreams: Upstreams = field(init=False)
+    own: Upstreams = field(init=False)
+    """For requests with the agent's credential; they reach the same apiserver."""
     clients: list[Peer] = field(default_factory=list)
 
     @property
@@ -136,15 +143,18 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def running(script: Script = answer_ok, *, ready: int = 0) -> AsyncIterator[Rig]:
-    rig = Rig(ca=trustme.CA(), script=script)
+async def running(
+    script: Script = answer_ok, *, ready: int = 0, decide: Decide = identity.decide
+) -> AsyncIterator[Rig]:
+    rig = Rig(ca=trustme.CA(), script=script, decide=decide)
     upstream = await _Endpoint.open(rig.ca, "apiserver.test", lambda: _Scripted(rig))
     trust = ssl.create_default_context()
     rig.ca.configure_trust(trust)
-    rig.upstreams = Upstreams(
-        Address(host="127.0.0.1", port=upstream.port, tls=trust, tls_server_name="apiserver.test"),
-        ready=ready,
+    address = Address(
+        host="127.0.0.1", port=upstream.port, tls=trust, tls_server_name="apiserver.test"
     )
+    rig.upstreams = Upstreams(address, ready=ready)
+    rig.own = Upstreams(address, credential=rig.credential, ready=ready)
     gate = await _Endpoint.open(rig.ca, "gate.test", lambda: _Gated(rig))
     rig.port = gate.port
     try:
@@ -154,6 +164,7 @@ async def running(script: Script = answer_ok, *, ready: int = 0) -> AsyncIterato
             client.abort()
         await gate.close()
         await rig.upstreams.close()
+        await rig.own.close()
         await upstream.close()
 
 
@@ -208,7 +219,14 @@ class _Gated(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.raw = self.transport
-        gate = Gate(self, self._rig.upstreams, sink=self._rig.events.put_nowait, stream="s1")
+        gate = Gate(
+            self,
+            self._rig.upstreams,
+            own=self._rig.own,
+            decide=self._rig.decide,
+            sink=self._rig.events.put_nowait,
+            stream="s1",
+        )
         self._rig.gates.append(gate)
         self.task = asyncio.get_running_loop().create_task(gate.run())
 
