@@ -100,7 +100,7 @@ async def test_a_disabled_application_is_signed_out(directory: Directory) -> Non
     assert (await directory.api.patch(path, json={"accountEnabled": True})).status_code == 204
     kept = await directory.application(made.app_id)
     assert (kept.account_enabled, kept.display_name) == (True, "x")
-    assert kept.valid_from == int(NOW) + 60
+    assert kept.valid_from == int(NOW) + 61
     assert (await client.get(f"{V1}/groups")).status_code == 401
 
 

@@ -75,7 +75,7 @@ async def test_certificates_come_stay_and_go(
     assert answer.status_code == 204
     assert directory.took_notice()
     assert (await directory.get(path))["keyCredentials"] == [shown]
-    assert (await directory.application(made["appId"])).valid_from == int(NOW)
+    assert (await directory.application(made["appId"])).valid_from == int(NOW) + 1
 
 
 async def test_secrets_are_no_certificates(

@@ -192,7 +192,7 @@ async def test_who_loses_something_is_signed_out(
     path = f"{V1}/users/{directory.ada_id}"
     assert (await directory.api.patch(path, json=body)).status_code == 204
     assert directory.took_notice()
-    assert (await directory.user(directory.ada_id)).valid_from == int(NOW) + 60
+    assert (await directory.user(directory.ada_id)).valid_from == int(NOW) + 61
     assert (await directory.ada.get(f"{V1}/me")).status_code == 401
 
 

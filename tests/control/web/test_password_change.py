@@ -48,7 +48,7 @@ async def test_a_password_that_somebody_else_set_is_changed_first(
     user = await found(plane)
     assert not user.must_change_password
     assert await passwords.verify(NEW, user.password_hash)
-    assert user.valid_from == int(plane.now)
+    assert user.valid_from == int(plane.now) + 1
     async with plane.control.services.database.reading() as connection:
         assert await directory.changed_at(connection) == int(plane.now)
     assert (None, agent_api.TRUST) in plane.notified
@@ -155,3 +155,14 @@ async def test_what_changed_while_the_password_was_hashed_wins(
     page = await person.send(new_password=NEW, new_password_again=NEW)
     assert page.status_code == 403
     assert (await found(plane)).password_hash != "hash"
+
+
+async def test_a_sign_in_of_the_second_of_the_change_ends_with_it(
+    plane: Plane, person: Person
+) -> None:
+    """And the sign-in by the change itself does not."""
+    await ask(person)
+    answer = await person.send(new_password=NEW, new_password_again=NEW)
+    assert "code" in brought_back(answer)
+    user = await found(plane)
+    assert user.valid_from > plane.now

@@ -22,6 +22,7 @@ from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
 from towrope.control.services import Services
 from towrope.control.store import service_principals as store
+from towrope.control.store.directory import from_next_second
 from towrope.control.store.service_principals import ServicePrincipal
 from towrope.wire.errors import foreign
 
@@ -186,7 +187,7 @@ class Applications:
                 )
             values["account_enabled"] = body.account_enabled
             if not body.account_enabled:
-                values["valid_from"] = int(self._services.clock())
+                values["valid_from"] = from_next_second(self._services.clock())
         return values
 
     async def _delete(self, request: Request) -> Response:

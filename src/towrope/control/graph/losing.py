@@ -38,5 +38,5 @@ async def end_tokens(
     taken away. An application that changes its own goes on with the token that it does it with.
     """
     if request.scope["towrope.principal"].object_id != of.object_id:
-        now = int(services.clock())
-        await service_principals.change(connection, of.app_id, valid_from=now)
+        valid_from = directory.from_next_second(services.clock())
+        await service_principals.change(connection, of.app_id, valid_from=valid_from)

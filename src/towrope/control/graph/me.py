@@ -20,6 +20,7 @@ from towrope.control.json_body import answer, decode
 from towrope.control.principal import Principal
 from towrope.control.services import Services
 from towrope.control.store import users as store
+from towrope.control.store.directory import from_next_second
 from towrope.control.store.groups import MemberKind
 from towrope.control.store.users import User
 from towrope.control.throttle import Throttle
@@ -104,7 +105,7 @@ class Me:
         values = {
             "password_hash": await hashed(body.new_password, user.user_principal_name),
             "must_change_password": False,
-            "valid_from": int(self._services.clock()),
+            "valid_from": from_next_second(self._services.clock()),
         }
         async with losing(self._services) as connection:
             there = await find(connection, user.object_id)

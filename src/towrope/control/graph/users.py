@@ -21,6 +21,7 @@ from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
 from towrope.control.services import Services
 from towrope.control.store import users as store
+from towrope.control.store.directory import from_next_second
 from towrope.control.store.users import User
 
 PROVIDER = "Towrope.Directory/users"
@@ -164,7 +165,7 @@ class Users:
         loses = bool({"valid_from", "user_principal_name"} & values.keys())
         loses |= values.get("account_enabled") is False
         if loses:
-            values["valid_from"] = int(self._services.clock())
+            values["valid_from"] = from_next_second(self._services.clock())
         write = losing(self._services) if loses else self._services.database.writing()
         with conflicts_as(taken("userPrincipalName")):
             async with write as connection:
@@ -183,7 +184,7 @@ class Users:
         return {
             "password_hash": await hashed(profile.password, user.user_principal_name),
             "must_change_password": force is not False,
-            "valid_from": int(self._services.clock()),
+            "valid_from": from_next_second(self._services.clock()),
         }
 
     async def _delete(self, request: Request) -> Response:
@@ -197,10 +198,10 @@ class Users:
 
     async def revoke(self, name: str) -> Response:
         """Ends all that the user is signed in to, everywhere."""
-        now = int(self._services.clock())
+        valid_from = from_next_second(self._services.clock())
         async with losing(self._services) as connection:
             user = await find(connection, name)
-            await store.change(connection, user.object_id, valid_from=now)
+            await store.change(connection, user.object_id, valid_from=valid_from)
         context = f"{self._settings.url}/v1.0/$metadata#Edm.Boolean"
         return answer({"@odata.context": context, "value": True})
 

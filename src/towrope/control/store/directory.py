@@ -57,3 +57,8 @@ async def set_changed(connection: AsyncConnection, now: int) -> None:
     done = await connection.execute(update(table).values(changed_at=now))
     if not done.rowcount:
         await connection.execute(insert(table).values(key=KEY, changed_at=now))
+
+
+def from_next_second(now: float) -> int:
+    """The `valid_from` that ends all that was issued until now: within this very second too."""
+    return int(now) + 1

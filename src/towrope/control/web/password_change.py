@@ -10,6 +10,7 @@ from towrope.control import passwords
 from towrope.control.graph.losing import losing
 from towrope.control.services import Services
 from towrope.control.store import users
+from towrope.control.store.directory import from_next_second
 from towrope.control.store.users import User
 from towrope.control.web.signatures import Signatures
 
@@ -51,7 +52,6 @@ class PasswordChange:
 
     async def change(self, user: User, new: str) -> User | None:
         """The user with the new password; None where the account has changed meanwhile."""
-        now = int(self._services.clock())
         hashed = await passwords.hash_password(new)
         async with losing(self._services) as connection:
             current = await users.find(connection, user.object_id)
@@ -62,7 +62,7 @@ class PasswordChange:
                 user.object_id,
                 password_hash=hashed,
                 must_change_password=False,
-                valid_from=now,
+                valid_from=from_next_second(self._services.clock()),
             )
             return await users.find(connection, user.object_id)
 

@@ -54,17 +54,20 @@ class Sessions:
         """
         cookie = secrets.token_urlsafe(ID_BYTES)
         now = int(self._services.clock())
+        # What ended the sign-ins before this one was good to the end of its second.
+        authenticated_at = max(now, user.valid_from)
         session = Session(
             id_hash=_hash(cookie),
             object_id=user.object_id,
-            authenticated_at=now,
+            authenticated_at=authenticated_at,
             expires_at=now + LIFETIME,
         )
         async with self._services.database.writing() as connection:
             await sessions.remove_expired(connection, now=now)
             await sessions.remove(connection, _hash(request.cookies.get(COOKIE, "")))
             await sessions.add(connection, session)
-        return SignedIn(user=user, authenticated_at=now, id_hash=session.id_hash), cookie
+        signed_in = SignedIn(user=user, authenticated_at=authenticated_at, id_hash=session.id_hash)
+        return signed_in, cookie
 
     async def end(self, request: Request, response: Response) -> None:
         cookie = request.cookies.get(COOKIE)
