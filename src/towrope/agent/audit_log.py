@@ -5,6 +5,7 @@ not fit into its queue is dropped, counted, and the count is logged.
 """
 
 import contextlib
+import math
 import os
 import queue
 import stat
@@ -37,7 +38,7 @@ class AuditLog:
         self._descriptor = STDOUT if path is None else _open(path)
         self._queue: queue.Queue[AuditEvent | None] = queue.Queue(limit)
         self._dropped = 0
-        self._told_at = -TELL_EVERY
+        self._told_at = -math.inf
         self._lock = threading.Lock()
         # A daemon: a reader that takes nothing must not keep the program from ending.
         self._writer = threading.Thread(target=self._write_all, name="audit", daemon=True)
