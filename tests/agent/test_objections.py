@@ -1,5 +1,7 @@
 """The apiserver's refusals that are not about the caller, as the caller gets them."""
 
+from dataclasses import replace
+
 import pytest
 
 from towrope.agent import objections
@@ -57,8 +59,13 @@ def test_a_right_that_the_agent_lacks_is_named(body: str, said: str) -> None:
     error = objections.of(IMPERSONATED, 403, body.encode("latin-1"))
     assert isinstance(error, Forbidden)
     assert said in error.message
-    assert "towrope-agent" in error.message
+    assert "towrope connectedk8s connect" in error.message
     assert error.hop is Hop.AGENT
+    acting = objections.of(replace(IMPERSONATED, subject="jane"), 403, body.encode("latin-1"))
+    assert acting is not None
+    assert said in acting.message
+    assert "system:masters" in acting.message
+    assert "towrope-agent" in acting.message
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ async def test_a_right_that_the_agent_lacks_is_told() -> None:
         await client.send(get(bearer=VERIFIED))
         assert (await client.read_until(END)).startswith(b"HTTP/1.1 403 ")
         status = json.loads(await client.read_all())
-        assert "lacks the right to 'impersonate' the resource 'users'" in status["message"]
+        assert "cannot 'impersonate' the resource 'users'" in status["message"]
 
 
 async def test_the_callers_own_denial_is_passed_on_whole() -> None:

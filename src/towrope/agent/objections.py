@@ -42,11 +42,19 @@ def of(decision: Decision, status: int, body: bytes) -> TowropeError | None:
     if found is None:
         return None
     verb, resource, group = (foreign(part or b"") for part in found.groups())
+    # The apiserver tries several ways to impersonate and tells of one: not always the one to mend.
     return Forbidden(
-        f"The agent of this cluster may not act for you here: it lacks the right to '{verb}' the"
-        f" resource '{resource}' in API group '{group}'. Connect the cluster again ('towrope"
-        " connectedk8s connect'), or grant this right to the service account"
-        f" '{names.AGENT_NAME}' in namespace '{names.NAMESPACE}'. Nobody can act as a node or as"
-        " 'system:masters' through an agent whose impersonation is constrained.",
+        f"The agent of this cluster lacks the right to act so: the apiserver says that it cannot"
+        f" '{verb}' the resource '{resource}' in API group '{group}'. {_cure(decision)}",
         hop=Hop.AGENT,
+    )
+
+
+def _cure(decision: Decision) -> str:
+    if not decision.subject:
+        return "Connect the cluster again: 'towrope connectedk8s connect'."
+    return (
+        "It acts as a node or as 'system:masters' only where the API server does not constrain"
+        " impersonation (KEP-5284), and with an extra only where a cluster administrator grants it"
+        f" that: to the service account '{names.AGENT_NAME}' in namespace '{names.NAMESPACE}'."
     )
