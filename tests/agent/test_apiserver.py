@@ -3,6 +3,7 @@
 import base64
 import json
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,39 @@ def test_a_kubeconfig(tmp_path: Path) -> None:
     assert "agents-own-token" not in repr(address)
     assert found.own_access.user is not None
     assert found.own_access.user.token == "agents-own-token"
+
+
+def test_the_agents_certificate_is_never_the_callers(tmp_path: Path) -> None:
+    """It is in a TLS context of its own: a context of one kind never serves the other."""
+    leaf = trustme.CA().issue_cert("agent.test")
+    leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "crt.pem"))
+    path = kubeconfig(tmp_path)
+    content = json.loads(path.read_text())
+    content["users"][0]["user"] = {
+        "client-certificate": "crt.pem",
+        "client-key-data": base64.b64encode(leaf.private_key_pem.bytes()).decode(),
+    }
+    path.write_text(json.dumps(content))
+    found = apiserver.find(kubeconfig=path, context=None)
+    assert found.own_address.tls is not found.address.tls
+    assert replace(found.own_address, tls=found.address.tls) == found.address
+    assert found.own_credential.fields() == ()
+
+
+def test_the_agents_token_is_its_own(tmp_path: Path) -> None:
+    found = apiserver.find(kubeconfig=kubeconfig(tmp_path), context=None)
+    assert found.own_credential.fields() == ((b"Authorization", b"Bearer agents-own-token"),)
+    assert "agents-own-token" not in repr(found.own_credential)
+    assert found.own_address.tls is not found.address.tls
+
+
+def test_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path)
+    content = json.loads(path.read_text())
+    content["users"][0]["user"] = {"client-certificate": "gone.pem", "client-key": "gone.key"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(Refused, match="finds no cluster"):
+        apiserver.find(kubeconfig=path, context=None)
 
 
 def test_another_context(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """What is installed. That it runs, and how little it may do, is tested by `connect`."""
 
-from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret
+from dataclasses import replace
 
+from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret
+from lightkube.resources.rbac_authorization_v1 import ClusterRole
+
+from towrope.client.agent_rights import Impersonation, cluster_rules
 from towrope.client.manifests import IMAGE, Installation, deployment, in_cluster
 from towrope.wire import names
 
@@ -69,6 +73,21 @@ def test_pod_is_hardened() -> None:
     assert context.capabilities.drop == ["ALL"]
     assert pod.terminationGracePeriodSeconds == 15
     assert not pod.hostNetwork
+
+
+def test_pod_writes_its_audit_events_to_standard_output() -> None:
+    spec = deployment(INSTALLATION).spec
+    assert spec is not None
+    assert spec.template.spec is not None
+    (container,) = spec.template.spec.containers
+    assert ("TOWROPE_AUDIT", "stdout") in {(each.name, each.value) for each in container.env or []}
+
+
+def test_rights_are_those_of_the_clusters_kind() -> None:
+    for impersonation in Impersonation:
+        made = in_cluster(replace(INSTALLATION, impersonation=impersonation))
+        (role,) = (each for each in made if isinstance(each, ClusterRole))
+        assert role.rules == cluster_rules(impersonation)
 
 
 def test_another_onboarding_replaces_the_pods() -> None:

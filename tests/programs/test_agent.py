@@ -71,3 +71,19 @@ def test_an_apiserver_that_is_away(tmp_path: Path) -> None:
 def test_an_unknown_context(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, "https://127.0.0.1:1")
     check_sentence(run("--kubeconfig", str(path), "--context", "nowhere"), "nowhere")
+
+
+def test_an_audit_file_that_cannot_be_written(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "https://127.0.0.1:1")
+    words = ["--kubeconfig", str(path)]
+    nowhere = str(tmp_path / "nowhere" / "audit.log")
+    check_sentence(run(*words, "--audit", nowhere), "cannot write its audit events")
+    check_sentence(run(*words, TOWROPE_AUDIT=nowhere), "cannot write its audit events")
+
+
+def test_an_audit_file_is_private(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "https://127.0.0.1:1")
+    log = tmp_path / "audit.log"
+    done = run("--kubeconfig", str(path), "--audit", str(log))
+    check_sentence(done, "the apiserver cannot be reached")
+    assert log.stat().st_mode & 0o777 == 0o600
