@@ -1,7 +1,7 @@
 """`python -m bench.gate`: requests a second through the gate alone, and directly, for comparison.
 
 Client, gate and a trivial apiserver share one process and one core, with TLS on both hops; so the
-difference of the two lines is what the gate costs, and neither is what an installation reaches.
+differences of the lines are what the gate costs, and none is what an installation reaches.
 """
 
 import argparse
@@ -13,15 +13,23 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import aiofastnet
 
+from towrope.agent import identity
+from towrope.agent.access_reviews import Access, Verdict
+from towrope.agent.caller import Caller
 from towrope.agent.connection import Connection
-from towrope.agent.gate import Gate
+from towrope.agent.gate import Decide, Gate
+from towrope.agent.identity import Decision
+from towrope.agent.impersonation import Impersonation
+from towrope.agent.own_credential import OwnCredential
 from towrope.agent.upstream import Address, Upstreams
 from towrope.ops import certificates, tasks
 from towrope.wire.errors import Hop, TowropeError
+from towrope.wire.head import RequestHead
 
 HOST = "127.0.0.1"
 NAME = "bench.test"
@@ -51,14 +59,36 @@ class Trivial(asyncio.Protocol):
 
 
 class Gated(Connection):
-    def __init__(self, upstreams: Upstreams) -> None:
+    def __init__(self, upstreams: Upstreams, own: Upstreams, decide: Decide) -> None:
         super().__init__(hop=Hop.CLIENT)
         self._upstreams = upstreams
+        self._own = own
+        self._decide = decide
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        gate = Gate(self, self._upstreams, sink=lambda _: None)
+        gate = Gate(self, self._upstreams, own=self._own, decide=self._decide)
         tasks.spawn(gate.run(), name="gate")
+
+
+CALLER = Caller(
+    username="somebody@bench.test",
+    groups=tuple(f"{n:08}-0000-4000-8000-000000000000" for n in range(10)),
+    uid="11111111-0000-4000-8000-000000000000",
+    extra={"oid": ("11111111-0000-4000-8000-000000000000",)},
+)
+
+
+class Nobody:
+    """Reviews nothing: the callers here act as themselves."""
+
+    async def review(self, caller: Caller, access: Access) -> Verdict:
+        raise AssertionError((caller, access))
+
+
+async def verified(head: RequestHead) -> Decision:
+    """As if each token was verified and known: what that costs is another matter."""
+    return await Impersonation(Nobody()).decide(CALLER, head)
 
 
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -103,22 +133,30 @@ async def _client(port: int, tls: ssl.SSLContext, times: list[float], until: flo
     client.abort()
 
 
-async def main(arguments: argparse.Namespace) -> None:
+async def main(arguments: argparse.Namespace, token_file: Path) -> None:
     server_tls, client_tls = contexts()
     loop = asyncio.get_running_loop()
     body = bytes(arguments.size)
     upstream = await aiofastnet.create_server(loop, lambda: Trivial(body), HOST, 0, ssl=server_tls)
     upstream_port = upstream.sockets[0].getsockname()[1]
-    upstreams = Upstreams(
-        Address(host=HOST, port=upstream_port, tls=client_tls, tls_server_name=NAME)
-    )
-    gate = await aiofastnet.create_server(loop, lambda: Gated(upstreams), HOST, 0, ssl=server_tls)
-    gate_port = gate.sockets[0].getsockname()[1]
-    for name, port in (("directly", upstream_port), ("through the gate", gate_port)):
+    address = Address(host=HOST, port=upstream_port, tls=client_tls, tls_server_name=NAME)
+    upstreams = Upstreams(address)
+    own = Upstreams(address, credential=OwnCredential(token_file=token_file))
+    gates = [
+        await aiofastnet.create_server(
+            loop, partial(Gated, upstreams, own, decide), HOST, 0, ssl=server_tls
+        )
+        for decide in (identity.decide, verified)
+    ]
+    ports = [gate.sockets[0].getsockname()[1] for gate in gates]
+    names = ("directly", "through the gate", "and impersonated")
+    for name, port in zip(names, (upstream_port, *ports), strict=True):
         line = await measure(port, client_tls, clients=arguments.clients, seconds=arguments.seconds)
         print(f"{name:18}{line}")
+    await own.close()
     await upstreams.close()
-    gate.close()
+    for gate in gates:
+        gate.close()
     upstream.close()
     await asyncio.sleep(0)
 
@@ -128,4 +166,7 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--size", type=int, default=2048, help="bytes of an answer's body")
-    asyncio.run(main(parser.parse_args()))
+    with tempfile.NamedTemporaryFile("w", suffix=".token") as token:
+        token.write("a" * 1000)
+        token.flush()
+        asyncio.run(main(parser.parse_args(), Path(token.name)))
