@@ -22,7 +22,11 @@ test: lint types layers conformance ## Every check and every test, as CI runs th
 
 .PHONY: pytest
 pytest: $(VENV)/.ready
-	@tools/run-tests $(BIN) $(PYTEST_ARGS)
+	@rm -f .coverage .coverage.*
+	@bin="$$(testbed/build.sh)" && TOWROPE_TESTBED_BIN="$$bin" \
+	  $(BIN)/coverage run -m pytest $(PYTEST_ARGS); status=$$?; \
+	  $(BIN)/coverage combine -q && $(BIN)/python tools/coverage_bars.py; bars=$$?; \
+	  if [ $$status -eq 0 ]; then exit $$bars; fi; exit $$status
 
 lint: $(VENV)/.ready ## Style: ruff
 	@$(BIN)/ruff check && $(BIN)/ruff format --check
