@@ -4,10 +4,12 @@
     POST /agent/v1/heartbeat   facts; the reply is what the agent has to know
     POST /agent/v1/configuration  the same reply, when something changed or a key is unknown
     POST /agent/v1/principal   whether a principal is still there, and which groups it is in
+    POST /agent/v1/policy      which roles hold in the cluster, and whose they are
     POST /agent/v1/listen      a listener's token for the cluster's hybrid connection
 
 Each request carries `Authorization: Bearer` with a signed assertion (see `wire.assertion`). A
-`notify` message on the control channel with the kind `TRUST` says that the configuration changed.
+`notify` message on the control channel says with its kind what changed: `TRUST` the configuration,
+`POLICY` the policy.
 """
 
 from enum import StrEnum
@@ -20,6 +22,8 @@ HEARTBEAT_EVERY = 300.0
 """Seconds; Arc's agents report as often."""
 TRUST = "trust"
 """The kind of `notify` by which an agent learns that its `Trust` is no longer current."""
+POLICY = "policy"
+"""The kind of `notify` by which an agent learns that its `Policy` is no longer current."""
 GROUPS_LIMIT = 4096
 """Groups that one `ResolvePrincipal` may name."""
 
@@ -119,6 +123,51 @@ class ResolvedPrincipal(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     cannot be told."""
     reason: str = ""
     """Why it cannot be told: a sentence for the caller."""
+
+
+class PolicyPermission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The part of a role's permission that holds inside a cluster, see `wire.data_actions`."""
+
+    data_actions: tuple[str, ...] = ()
+    not_data_actions: tuple[str, ...] = ()
+
+
+class PolicyRole(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    id: str
+    """The role definition's GUID, in lower case."""
+    name: str
+    permissions: tuple[PolicyPermission, ...]
+
+
+class PolicyGrant(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A role in the cluster, or in one namespace of it, for one principal."""
+
+    assignment: str
+    """The role assignment's GUID, in lower case."""
+    role: str
+    """`PolicyRole.id`."""
+    principal: str
+    """An object id."""
+    is_group: bool = False
+    namespace: str = ""
+    """Empty: the whole cluster."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """All role assignments that touch one cluster. Each grant's role is among `roles`."""
+
+    version: str
+    """Of its content: equal where nothing differs, whoever computed it."""
+    is_enforced: bool = False
+    """Whether role assignments decide (mode "rbac"). Otherwise native RBAC alone does, and there
+    are no roles and no grants here."""
+    roles: tuple[PolicyRole, ...] = ()
+    grants: tuple[PolicyGrant, ...] = ()
+
+
+class FetchPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    version: str = ""
+    """Of the policy that the agent has; the answer is 204 without a body where it is current."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

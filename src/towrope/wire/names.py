@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import uuid
 
 CLUSTER_TYPE = "Microsoft.Kubernetes/connectedClusters"
 CLUSTER_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -27,6 +28,21 @@ EXTRA_DOMAIN = "towrope.dev/"
 OBJECT_ID_EXTRA = f"{EXTRA_DOMAIN}oid"
 IMPERSONATOR_EXTRA = f"{EXTRA_DOMAIN}impersonator"
 """Who acts as somebody else (`kubectl --as`)."""
+
+RESERVED_PREFIX = "towrope:"
+"""How the names begin that the agent alone gives; no token may bring one."""
+
+
+def object_id_group(object_id: str) -> str:
+    """The group that a verified caller is in alone, or with the other members of a group of this
+    object id: what bindings made from role assignments name. See `external_object_id`."""
+    return f"{RESERVED_PREFIX}oid:{object_id.lower()}"
+
+
+def external_object_id(issuer: str, subject: str) -> str:
+    """The object id of a principal whose OpenID provider gives none: of its `iss` and `sub`."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}\n{subject}"))
+
 
 # Members of the ConfigMap.
 CONFIG_SERVER = "server"

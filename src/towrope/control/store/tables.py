@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -175,6 +176,43 @@ application_credentials = Table(
     Column("hint", String(3)),
     Column("starts", BigInteger, nullable=False),
     Column("ends", BigInteger, nullable=False),
+)
+
+# Who may do what. An assignment's principal may be of a trusted issuer, so nothing refers to one.
+
+role_definitions = Table(
+    "role_definitions",
+    metadata,
+    # Custom ones; a GUID in lower case. The built-in ones are in the code.
+    Column("id", String(36), primary_key=True),
+    Column("key", String(512), nullable=False, unique=True),  # the name in lower case
+    Column("name", String(512), nullable=False),
+    Column("description", Text, nullable=False),
+    # A list of objects as ARM has them: actions, notActions, dataActions, notDataActions.
+    Column("permissions", JSON, nullable=False),
+    Column("assignable_scopes", JSON, nullable=False),
+    Column("created_on", BigInteger, nullable=False),
+    Column("created_by", String(36), nullable=False),
+    Column("updated_on", BigInteger, nullable=False),
+    Column("updated_by", String(36), nullable=False),
+)
+
+role_assignments = Table(
+    "role_assignments",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("scope", String(512), nullable=False),
+    # Without a slash at its end, in lower case; the root is "/".
+    Column("scope_key", String(512), nullable=False, index=True),
+    Column("role_id", String(36), nullable=False, index=True),
+    Column("principal_id", String(36), nullable=False, index=True),
+    Column("principal_kind", String(20), nullable=False),
+    Column("description", Text),
+    Column("created_on", BigInteger, nullable=False),
+    Column("created_by", String(36), nullable=False),
+    Column("updated_on", BigInteger, nullable=False),
+    Column("updated_by", String(36), nullable=False),
+    UniqueConstraint("principal_id", "role_id", "scope_key"),
 )
 
 directory_state = Table(
