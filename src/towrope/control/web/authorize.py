@@ -28,9 +28,9 @@ from towrope.control.issuer.endpoints import oauth2_routes, tenant_of
 from towrope.control.issuer.oauth_error import OAuthError
 from towrope.control.services import Services
 from towrope.control.web.entrance import Entered, Entrance, Errand
-from towrope.control.web.forms import TOKEN, Forms, browser_of, here, read_form, remember
-from towrope.control.web.pages import HEADERS, Pages, Trouble
-from towrope.control.web.sessions import Sessions, SignedIn, set_cookie
+from towrope.control.web.forms import TOKEN, browser_of, here, read_form, remember
+from towrope.control.web.pages import HEADERS, Trouble
+from towrope.control.web.sessions import SignedIn, set_cookie
 
 USE = "choose account"
 SCRIPT = "document.forms[0].submit()"
@@ -38,19 +38,12 @@ SCRIPT_HASH = "sha256-" + b64encode(hashlib.sha256(SCRIPT.encode()).digest()).de
 
 
 class Authorize:
-    def __init__(
-        self,
-        services: Services,
-        pages: Pages,
-        forms: Forms,
-        sessions: Sessions,
-        entrance: Entrance,
-    ) -> None:
+    def __init__(self, services: Services, entrance: Entrance) -> None:
         self._services = services
-        self._pages = pages
-        self._forms = forms
-        self._sessions = sessions
         self._entrance = entrance
+        self._pages = entrance.pages
+        self._forms = entrance.forms
+        self._sessions = entrance.sessions
 
     def routes(self) -> list[Route]:
         guard = self._pages.for_people

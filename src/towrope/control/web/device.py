@@ -20,9 +20,8 @@ from towrope.control.routing import CaselessRoute
 from towrope.control.services import Services
 from towrope.control.throttle import Throttle
 from towrope.control.web.entrance import Entered, Entrance, Errand
-from towrope.control.web.forms import TOKEN, Forms, browser_of, read_form, remember
-from towrope.control.web.pages import Pages
-from towrope.control.web.sessions import Sessions, SignedIn, set_cookie
+from towrope.control.web.forms import TOKEN, browser_of, read_form, remember
+from towrope.control.web.sessions import SignedIn, set_cookie
 from towrope.control.web.sign_in import address_of
 
 _log = structlog.get_logger()
@@ -38,19 +37,12 @@ UNKNOWN = (
 
 
 class Device:
-    def __init__(
-        self,
-        services: Services,
-        pages: Pages,
-        forms: Forms,
-        sessions: Sessions,
-        entrance: Entrance,
-    ) -> None:
+    def __init__(self, services: Services, entrance: Entrance) -> None:
         self._services = services
-        self._pages = pages
-        self._forms = forms
-        self._sessions = sessions
         self._entrance = entrance
+        self._pages = entrance.pages
+        self._forms = entrance.forms
+        self._sessions = entrance.sessions
         self._throttle = Throttle(services.database, clock=services.clock)
 
     def routes(self) -> list[Route]:

@@ -45,9 +45,9 @@ class Entered:
 
 class Entrance:
     def __init__(self, services: Services, pages: Pages, forms: Forms, sessions: Sessions) -> None:
-        self._pages = pages
-        self._forms = forms
-        self._sessions = sessions
+        self.pages = pages
+        self.forms = forms
+        self.sessions = sessions
         self._sign_in = SignIn(services)
         self._change = PasswordChange(services)
 
@@ -61,7 +61,7 @@ class Entrance:
 
     def check(self, request: Request, form: Mapping[str, str]) -> str:
         """The browser that one of the two forms is from. Raises `Trouble`."""
-        return self._forms.check(request, form, NEW_PASSWORD if "ticket" in form else USE)
+        return self.forms.check(request, form, NEW_PASSWORD if "ticket" in form else USE)
 
     async def enter(
         self, request: Request, form: Mapping[str, str], errand: Errand
@@ -96,7 +96,7 @@ class Entrance:
         return await self._entered(request, changed)
 
     async def _entered(self, request: Request, user: User) -> Entered:
-        signed_in, cookie = await self._sessions.begin(request, user)
+        signed_in, cookie = await self.sessions.begin(request, user)
         return Entered(signed_in=signed_in, cookie=cookie)
 
     def _ask_new_password(
@@ -118,12 +118,12 @@ class Entrance:
         self, request: Request, errand: Errand, template: str, use: str, **values: Any
     ) -> Response:
         browser = browser_of(request)
-        page = self._pages.page(
+        page = self.pages.page(
             template,
             leads_to=errand.leads_to,
             application=errand.application,
             action=errand.action,
-            carried={**errand.carried, TOKEN: self._forms.token(browser, use)},
+            carried={**errand.carried, TOKEN: self.forms.token(browser, use)},
             **values,
         )
         return remember(page, browser)

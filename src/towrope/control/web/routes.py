@@ -18,8 +18,8 @@ def routes(services: Services) -> list[Route]:
     sessions = Sessions(services)
     entrance = Entrance(services, pages, forms, sessions)
     return [
-        *Authorize(services, pages, forms, sessions, entrance).routes(),
-        *Device(services, pages, forms, sessions, entrance).routes(),
+        *Authorize(services, entrance).routes(),
+        *Device(services, entrance).routes(),
         *Logout(services, pages, sessions).routes(),
         *assets.routes(),
     ]
