@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from towrope.control.arm_error import ArmError
+from towrope.control.operation import operation_of
 from towrope.control.principal import Principal
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -40,6 +41,7 @@ def allowed(action: str, handler: Handler) -> Handler:
         return await handler(request)
 
     checked.action = action  # type: ignore[attr-defined] # read by `action_of` alone
+    checked.operation = operation_of(handler)  # type: ignore[attr-defined] # the same there
     return checked
 
 

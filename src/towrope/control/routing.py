@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from towrope.control.arm_error import ArmError
 from towrope.control.authority import Handler, action_of
+from towrope.control.operation import operation_of
 from towrope.control.settings import Settings
 from towrope.wire.errors import foreign
 
@@ -22,6 +23,8 @@ class CaselessRoute(Route):
     def __init__(self, path: str, handlers: dict[str, Handler]) -> None:
         self.actions: dict[str, str | None] = {}
         """By method, where the resource API's rules guard it: what a caller must be allowed."""
+        self.operations = {method: operation_of(each) for method, each in handlers.items()}
+        """By method: what it takes and answers."""
 
         async def dispatch(request: Request) -> Response:
             # HEAD is GET without the body, which the HTTP server leaves out.
@@ -45,6 +48,7 @@ def arm_route(settings: Settings, path: str, **handlers: Handler) -> CaselessRou
     methods = {name.upper(): checked(handler) for name, handler in handlers.items()}
     route = CaselessRoute(path, methods)
     route.actions = {name.upper(): action_of(handler) for name, handler in handlers.items()}
+    route.operations = {name.upper(): operation_of(handler) for name, handler in handlers.items()}
     return route
 
 

@@ -9,6 +9,7 @@ from towrope.control.arm_error import CODES, ArmError
 from towrope.control.authority import Handler, action_of
 from towrope.control.graph.errors import bad_request, denied
 from towrope.control.json_body import NotDecodable
+from towrope.control.operation import operation_of
 from towrope.control.routing import CaselessRoute
 from towrope.wire.errors import foreign
 
@@ -21,6 +22,7 @@ def graph_route(path: str, **handlers: Handler) -> CaselessRoute:
     methods = {name.upper(): _as_graph(handler) for name, handler in handlers.items()}
     route = CaselessRoute(PREFIX + path, methods)
     route.actions = {name.upper(): action_of(handler) for name, handler in handlers.items()}
+    route.operations = {name.upper(): operation_of(handler) for name, handler in handlers.items()}
     return route
 
 
