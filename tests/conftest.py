@@ -6,6 +6,7 @@ from collections.abc import Generator
 import pytest
 
 pytest_plugins = [
+    "tests.fixtures.azure_cli",
     "tests.fixtures.browser",
     "tests.fixtures.cluster",
     "tests.fixtures.entra",
@@ -13,8 +14,10 @@ pytest_plugins = [
     "tests.fixtures.oidc_provider",
     "tests.fixtures.oidc_stub",
     "tests.fixtures.people",
+    "tests.fixtures.postgres",
     "tests.fixtures.relay",
     "tests.fixtures.server",
+    "tests.fixtures.store",
     "tests.fixtures.workshop",
 ]
 

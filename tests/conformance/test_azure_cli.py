@@ -2,79 +2,24 @@
 
 import json
 import os
-import ssl
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
+from tests.fixtures.azure_cli import CLOUD, Azure, azure_at
 from tests.fixtures.browser import Chromium
 from tests.fixtures.people import People, Person
 from tests.fixtures.signing_in import device_code, enter_code, enter_password
 
-HERE = Path(__file__).parent
-CLOUD = "towrope"
-
-
-@pytest.fixture(scope="session")
-def azure_python() -> Path:
-    """The interpreter of the environment that has the Azure CLI."""
-    done = subprocess.run(
-        [HERE / "install-azure.sh"], capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Azure:
-    """`az` with a folder of its own, which knows the server as a cloud."""
-
-    program: tuple[str, ...]
-    environment: dict[str, str]
-
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*self.program, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            env=self.environment,
-            check=False,
-        )
-        if check and done.returncode:
-            raise AssertionError(f"az {words[:2]} failed: {done.stderr}")
-        return done
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "-o", "json").stdout)
-
 
 @pytest.fixture(scope="module")
 def azure(azure_python: Path, people: People, tmp_path_factory: pytest.TempPathFactory) -> Azure:
-    folder = tmp_path_factory.mktemp("azure")
-    bundle = folder / "authorities.pem"
-    # Beside the system's, as az itself needs those for its extensions.
-    system = ssl.get_default_verify_paths().cafile
-    bundle.write_text((Path(system).read_text() if system else "") + people.authority.read_text())
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "AZURE_CONFIG_DIR": str(folder / "azure"),
-        "AZURE_CORE_COLLECT_TELEMETRY": "no",
-        "AZURE_CORE_LOGIN_EXPERIENCE_V2": "off",
-        "REQUESTS_CA_BUNDLE": str(bundle),
-    }
-    made = Azure(program=(str(azure_python), "-m", "azure.cli"), environment=environment)
-    server = people.installation.url
-    made.run("cloud", "register", "-n", CLOUD, "--endpoint-resource-manager", server)
-    made.run("cloud", "set", "-n", CLOUD)
+    made = azure_at(tmp_path_factory.mktemp("azure"), azure_python, people.authority)
+    made.register(people.installation.url)
     return made
 
 
@@ -85,8 +30,7 @@ def olga(people: People) -> Person:
 
 def test_a_service_principal(azure: Azure, people: People) -> None:
     application = people.application("azure-robot")
-    words = ["login", "--service-principal", "-u", application.app_id, "-p", application.secret]
-    (account,) = azure.json(*words, "--tenant", people.tenant)
+    (account,) = azure.sign_in(application.app_id, application.secret, people.tenant)
     assert account["user"] == {"name": application.app_id, "type": "servicePrincipal"}
     assert account["cloudName"] == CLOUD
     token = azure.json("account", "get-access-token")
