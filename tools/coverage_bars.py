@@ -25,6 +25,8 @@ EVERYTHING = (
     "src/towrope/control/authentication.py",
     "src/towrope/control/credentials.py",
     "src/towrope/control/passwords.py",
+    "src/towrope/control/policy.py",
+    "src/towrope/control/policy_changes.py",
     "src/towrope/control/throttle.py",
     "src/towrope/control/web/",
     "src/towrope/control/issuer/",

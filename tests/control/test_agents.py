@@ -133,13 +133,13 @@ async def test_the_onboarding_key_does_nothing_but_enrol(
     plane: Plane, enrolled: str, onboarding_key: OnboardingKey
 ) -> None:
     key = assertion.load_key(onboarding_key.private)
-    for action in ("heartbeat", "listen"):
+    for action in ("heartbeat", "policy", "listen"):
         answer = await call(plane, action, FACTS, key=key, subject=enrolled)
         assert error_of(answer) == (401, "AuthenticationFailed")
 
 
 async def test_before_it_enrolled_an_agent_does_nothing(plane: Plane, cluster: str) -> None:
-    for action in ("heartbeat", "listen"):
+    for action in ("heartbeat", "policy", "listen"):
         answer = await call(plane, action, FACTS, key=AGENT_KEY, subject=cluster)
         assert error_of(answer) == (401, "AuthenticationFailed")
 
@@ -151,7 +151,7 @@ async def test_a_key_acts_for_its_own_cluster_alone(
     key = assertion.load_key(another_key.private)
     their_key = ECKey.generate_key("P-256")
     await call(plane, "enroll", enrolment(their_key), key=key, subject=other)
-    for action in ("heartbeat", "listen"):
+    for action in ("heartbeat", "policy", "listen"):
         answer = await call(plane, action, FACTS, key=AGENT_KEY, subject=other)
         assert error_of(answer) == (401, "AuthenticationFailed")
         answer = await call(plane, action, FACTS, key=their_key, subject=enrolled)
@@ -187,7 +187,7 @@ async def test_what_is_no_assertion_is_refused(
     plane: Plane, enrolled: str, header: str | None
 ) -> None:
     headers = {} if header is None else {"authorization": header}
-    for action in ("enroll", "heartbeat", "listen"):
+    for action in ("enroll", "heartbeat", "policy", "listen"):
         answer = await plane.anonymous.post(f"/agent/v1/{action}", json={}, headers=headers)
         assert error_of(answer) == (401, "AuthenticationFailed")
 
@@ -255,6 +255,28 @@ async def test_listening_needs_what_it_gets(plane: Plane, enrolled: str) -> None
             right=sas.Right.SEND,
             now=plane.now,
         )
+
+
+async def test_a_policy_is_told_once(plane: Plane, enrolled: str) -> None:
+    async def fetch(**known: str) -> httpx2.Response:
+        return await call(plane, "policy", known, key=AGENT_KEY, subject=enrolled)
+
+    async def switch(mode: dict[str, Any]) -> None:
+        async with plane.control.services.database.writing() as connection:
+            there = await clusters.find(connection, "shops", "shop-17")
+            assert there is not None
+            await clusters.change(connection, there, properties={"aadProfile": mode})
+
+    first = (await fetch()).json()
+    assert not first["isEnforced"]
+    same = await fetch(version=first["version"])
+    assert (same.status_code, same.content) == (204, b"")
+    await switch({"enableAzureRBAC": True})
+    second = (await fetch(version=first["version"])).json()
+    assert second["isEnforced"]
+    assert (await fetch(version=second["version"])).status_code == 204
+    await switch({})
+    assert (await fetch(version=second["version"])).json() == first
 
 
 async def test_connecting_anew_puts_the_old_agent_out(

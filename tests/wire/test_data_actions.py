@@ -10,6 +10,7 @@ from towrope.wire.data_actions import (
     Resource,
     Rule,
     allows,
+    is_of_clusters,
     matches,
     rules,
 )
@@ -76,6 +77,26 @@ def test_a_star_stands_for_anything_and_nothing_else_does(
     pattern: str, action: str, expected: bool
 ) -> None:
     assert matches(pattern, action) is expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*", True),
+        ("*/read", True),
+        ("Microsoft.Kubernetes/*", True),
+        ("microsoft.kubernetes/CONNECTEDCLUSTERS/*", True),
+        (PREFIX + "pods/read", True),
+        ("Microsoft.*/read", True),
+        ("Microsoft.Kubernetes/connectedClusters*", True),
+        ("Microsoft.Storage/*/read", False),
+        ("Microsoft.Kubernetes/connectedClusters", False),
+        ("Microsoft.Kubernetes", False),
+        ("", False),
+    ],
+)
+def test_which_patterns_concern_clusters(pattern: str, expected: bool) -> None:
+    assert is_of_clusters(pattern) is expected
 
 
 def test_read_is_three_verbs_and_its_harmless_subresources() -> None:
@@ -160,6 +181,11 @@ def test_verbs_of_their_own_are_named() -> None:
         "rbac.authorization.k8s.io",
         "roles",
     )
+
+
+def test_an_extra_cannot_be_named_by_an_action() -> None:
+    named = permission("authentication.k8s.io/userextras/impersonate/action")
+    assert rules([named], CLUSTER) == ()
 
 
 def test_paths_that_are_no_resources() -> None:

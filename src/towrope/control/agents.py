@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from towrope.control import issuers
+from towrope.control import issuers, policy
 from towrope.control.agent_keys import check_agent_key, check_authority, onboarding_key
 from towrope.control.agent_trust import trust_at
 from towrope.control.arm_error import ArmError, invalid_content, unauthenticated
@@ -41,6 +41,7 @@ class Agents:
             CaselessRoute(f"{agent_api.PREFIX}/heartbeat", {"POST": self._heartbeat}),
             CaselessRoute(f"{agent_api.PREFIX}/configuration", {"POST": self._configure}),
             CaselessRoute(f"{agent_api.PREFIX}/principal", {"POST": self._resolve}),
+            CaselessRoute(f"{agent_api.PREFIX}/policy", {"POST": self._policy}),
             CaselessRoute(f"{agent_api.PREFIX}/listen", {"POST": self._listen}),
         ]
 
@@ -99,6 +100,15 @@ class Agents:
         if len(body.groups) > agent_api.GROUPS_LIMIT:
             raise invalid_content(f"At most {agent_api.GROUPS_LIMIT} groups may be asked about.")
         return answer(await self._services.memberships.resolve(body))
+
+    async def _policy(self, request: Request) -> Response:
+        cluster = await self._agent(request)
+        body = await decode(request, agent_api.FetchPolicy, limit=BODY_LIMIT)
+        async with self._services.database.reading() as connection:
+            current = await policy.of(connection, cluster, subscription=self._settings.subscription)
+        if current.version == body.version:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        return answer(current)
 
     async def _listen(self, request: Request) -> Response:
         cluster = await self._agent(request)

@@ -93,6 +93,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.IGNORECASE)
 
 
+def is_of_clusters(pattern: str) -> bool:
+    """Whether a pattern names any action of connected clusters."""
+    head, star, _ = pattern.lower().partition("*")
+    prefix = PREFIX.lower()
+    return head.startswith(prefix) or (bool(star) and prefix.startswith(head))
+
+
 def allows(permissions: Iterable[Permission], action: str) -> bool:
     """Whether any of the permissions allows a data action."""
     return any(
@@ -130,14 +137,17 @@ def _action(resource: Resource, operation: str) -> str:
     return f"{PREFIX}{group}{resource.name}/{operation}"
 
 
-# Verbs that are operations of their own; not all of these resources are shown by discovery.
+# Verbs that are operations of their own; not all of these resources are shown by discovery. An
+# extra (`authentication.k8s.io/userextras/impersonate/action`) is none of them: RBAC allows one by
+# its key alone, `userextras/KEY`, and an action has no key to say.
 _SPECIAL: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "users"): ("impersonate",),
     ("", "groups"): ("impersonate",),
     ("", "serviceaccounts"): ("impersonate",),
-    ("authentication.k8s.io", "userextras"): ("impersonate",),
     ("rbac.authorization.k8s.io", "roles"): ("bind", "escalate"),
     ("rbac.authorization.k8s.io", "clusterroles"): ("bind", "escalate"),
+    ("policy", "podsecuritypolicies"): ("use",),
+    ("security.openshift.io", "securitycontextconstraints"): ("use",),
 }
 
 
@@ -151,8 +161,7 @@ def _operations(resource: Resource) -> Iterator[tuple[str, tuple[str, ...], list
     for sub in sensitive:
         yield f"{sub}/action", SENSITIVE_VERBS, [f"{resource.name}/{sub}"]
     for verb in _SPECIAL.get(key, ()):
-        names = [f"{resource.name}/*"] if resource.name == "userextras" else [resource.name]
-        yield f"{verb}/action", (verb,), names
+        yield f"{verb}/action", (verb,), [resource.name]
 
 
 def _considered(

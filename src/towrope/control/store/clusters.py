@@ -1,11 +1,24 @@
 """Connected clusters: what is known of each, and how it is found and changed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    Row,
+    Select,
+    String,
+    and_,
+    cast,
+    delete,
+    insert,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from towrope.control.store.tables import connected_clusters as table
@@ -37,6 +50,12 @@ class Cluster:
     connectivity_status: str
     last_connectivity: int | None
     """Unix seconds of the agent's last sign of life."""
+
+    @property
+    def has_azure_rbac(self) -> bool:
+        """Whether role assignments decide in the cluster (mode "rbac")."""
+        profile = self.properties.get("aadProfile")
+        return isinstance(profile, dict) and profile.get("enableAzureRBAC") is True
 
 
 _RESOURCE_ID = re.compile(
@@ -117,6 +136,23 @@ async def paths_in(connection: AsyncConnection, group: str) -> Sequence[str]:
     """The hybrid connections of the clusters in a resource group."""
     query = select(table.c.hybrid_connection).where(table.c.group_key == group.lower())
     return list((await connection.execute(query)).scalars())
+
+
+async def paths_to_tell(
+    connection: AsyncConnection, *, named: Collection[Position], groups: Collection[str] | None
+) -> Sequence[str]:
+    """The hybrid connections of the clusters `named`, and of those with Azure RBAC in the resource
+    groups `groups` (None: in all). All keys in lower case."""
+    in_groups = true() if groups is None else table.c.group_key.in_(groups)
+    is_named = tuple_(table.c.group_key, table.c.key).in_(named)
+    query = select(table.c.hybrid_connection).where(or_(and_(in_groups, _HAS_AZURE_RBAC), is_named))
+    return list((await connection.execute(query)).scalars())
+
+
+_HAS_AZURE_RBAC = cast(
+    table.c.properties[("aadProfile", "enableAzureRBAC")].as_string(), String
+).in_(("1", "true"))
+"""As `Cluster.has_azure_rbac`, or more: JSON's `true` is 1 to SQLite."""
 
 
 async def find_by_id(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from towrope.control.roles.scope import Scope
@@ -67,6 +67,12 @@ async def below(connection: AsyncConnection, scope: Scope) -> Sequence[RoleAssig
     return [_assignment(row) for row in rows]
 
 
+async def touching(connection: AsyncConnection, scope: Scope) -> Sequence[RoleAssignment]:
+    """Those at `scope`, at all that it lies in, and at all that lies in it."""
+    where = or_(table.c.scope_key.in_(_lineage(scope)), _is_below(scope))
+    return [_assignment(row) for row in await connection.execute(select(table).where(where))]
+
+
 async def with_role(connection: AsyncConnection, role_id: str) -> Sequence[RoleAssignment]:
     where = table.c.role_id == role_id.lower()
     return [_assignment(row) for row in await connection.execute(select(table).where(where))]
@@ -118,8 +124,11 @@ def _lineage(scope: Scope) -> list[str]:
 
 def _is_below(scope: Scope) -> ColumnElement[bool]:
     own = key(scope)
-    prefix = own if own == "/" else own + "/"
-    return or_(table.c.scope_key == own, table.c.scope_key.startswith(prefix, autoescape=True))
+    if own == "/":
+        return true()
+    # A range, not a pattern, so that the index serves it: "0" is what comes after "/".
+    within = and_(table.c.scope_key > own + "/", table.c.scope_key < own + "0")
+    return or_(table.c.scope_key == own, within)
 
 
 def _assignment(row: Row[Any]) -> RoleAssignment:

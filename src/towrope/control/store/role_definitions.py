@@ -1,12 +1,13 @@
-"""Custom role definitions. The built-in ones are in `roles.built_in`, and never here."""
+"""Custom role definitions. The built-in ones are in `roles.built_in`, and never in the table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from towrope.control.roles.built_in import BUILT_IN_ROLES
 from towrope.control.roles.definition import Permission, RoleDefinition
 from towrope.control.store.tables import role_definitions as table
 
@@ -44,6 +45,20 @@ async def every(connection: AsyncConnection) -> Sequence[CustomRole]:
     ]
 
 
+async def by_id(
+    connection: AsyncConnection, role_ids: Collection[str]
+) -> Mapping[str, RoleDefinition]:
+    """Those of the roles that there are, built-in ones too, by their ids in lower case."""
+    wanted = {each.lower() for each in role_ids}
+    found = {role.id: role for role in BUILT_IN_ROLES if role.id in wanted}
+    custom = sorted(wanted - found.keys())
+    for at in range(0, len(custom), _VARIABLES):
+        where = table.c.id.in_(custom[at : at + _VARIABLES])
+        for row in await connection.execute(select(table).where(where)):
+            found[row.id] = _custom_role(row).role
+    return found
+
+
 async def add(connection: AsyncConnection, made: CustomRole) -> None:
     """Raises `IntegrityError` where there is one of this id or name."""
     await connection.execute(insert(table).values(id=made.role.id.lower(), **_values(made)))
@@ -56,6 +71,10 @@ async def put(connection: AsyncConnection, changed: CustomRole) -> None:
 
 async def remove(connection: AsyncConnection, role_id: str) -> None:
     await connection.execute(delete(table).where(table.c.id == role_id.lower()))
+
+
+_VARIABLES = 500
+"""Parameters of one statement."""
 
 
 def _values(custom: CustomRole) -> dict[str, Any]:

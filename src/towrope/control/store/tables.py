@@ -28,6 +28,11 @@ metadata = MetaData(
 )
 
 
+def _bytewise(length: int) -> String:
+    """Text in the order of its bytes, whatever the language that a database is set to."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 def _group() -> Column[str]:
     return Column(
         "group_key",
@@ -202,8 +207,9 @@ role_assignments = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("scope", String(512), nullable=False),
-    # Without a slash at its end, in lower case; the root is "/".
-    Column("scope_key", String(512), nullable=False, index=True),
+    # Without a slash at its end, in lower case; the root is "/". Compared byte by byte, so that
+    # all below a scope are a range.
+    Column("scope_key", _bytewise(512), nullable=False, index=True),
     Column("role_id", String(36), nullable=False, index=True),
     Column("principal_id", String(36), nullable=False, index=True),
     Column("principal_kind", String(20), nullable=False),

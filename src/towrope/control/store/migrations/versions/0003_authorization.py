@@ -29,7 +29,11 @@ def upgrade() -> None:
         "role_assignments",
         sa.Column("id", sa.String(36), nullable=False),
         sa.Column("scope", sa.String(512), nullable=False),
-        sa.Column("scope_key", sa.String(512), nullable=False),
+        sa.Column(
+            "scope_key",
+            sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("role_id", sa.String(36), nullable=False),
         sa.Column("principal_id", sa.String(36), nullable=False),
         sa.Column("principal_kind", sa.String(20), nullable=False),
