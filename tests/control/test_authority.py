@@ -2,42 +2,119 @@ import pytest
 from starlette.routing import Mount
 
 from tests.control.conftest import Plane
-from towrope.control.authority import LIST_CREDENTIAL, may
+from towrope.control.authority import (
+    LIST_CREDENTIAL,
+    READ_SUBSCRIPTION,
+    READ_TENANTS,
+    may,
+)
 from towrope.control.principal import Principal
+from towrope.control.roles.built_in import BUILT_IN_ROLES, CLUSTER_USER
+from towrope.control.roles.decision import Held
+from towrope.control.roles.definition import Permission, RoleDefinition
+from towrope.control.roles.scope import ROOT, Scope
 from towrope.control.routing import CaselessRoute
 from towrope.control.store.groups import ADMINISTRATORS, MemberKind
 
 
-def principal(*groups: str) -> Principal:
+GROUP = Scope(path="/subscriptions/s/resourceGroups/shops")
+CLUSTER = Scope(path=f"{GROUP.path}/providers/Microsoft.Kubernetes/connectedClusters/shop-17")
+NAMESPACE = Scope(path=f"{CLUSTER.path}/namespaces/web")
+READ = "Microsoft.Kubernetes/connectedClusters/read"
+WRITE = "Microsoft.Kubernetes/connectedClusters/write"
+LIST_KEYS = "Microsoft.Relay/namespaces/hybridConnections/authorizationRules/listKeys/action"
+ADD_MEMBER = "Towrope.Directory/members/write"
+READ_USERS = "Towrope.Directory/users/read"
+CHANGE_PASSWORD = "Towrope.Directory/me/changePassword/action"  # noqa: S105 - an action
+
+
+def principal(*held: Held, issuer: str = "", groups: frozenset[str] = frozenset()) -> Principal:
     return Principal(
         object_id="0b1f6471-1bf0-4dda-aec3-cb9272f09590",
         kind=MemberKind.USER,
         name="ada@example.org",
-        groups=frozenset(groups),
+        groups=groups,
+        held=held,
+        issuer=issuer,
     )
 
 
+def holding(role: str, scope: Scope) -> Held:
+    [found] = [each for each in BUILT_IN_ROLES if each.name == role]
+    return Held(assignment_id="a", scope=scope, role=found)
+
+
+def custom(*actions: str, scope: Scope = ROOT) -> Held:
+    role = RoleDefinition(id="r", name="r", permissions=(Permission(actions=actions),))
+    return Held(assignment_id="a", scope=scope, role=role)
+
+
 @pytest.mark.parametrize(
-    ("action", "is_allowed"),
+    "action",
+    [READ, WRITE, LIST_CREDENTIAL, LIST_KEYS, ADD_MEMBER, READ_SUBSCRIPTION, "", "*", "*/read"],
+)
+@pytest.mark.parametrize("scope", [ROOT, GROUP, CLUSTER, NAMESPACE])
+def test_who_holds_nothing_may_nothing(action: str, scope: Scope) -> None:
+    assert not may(principal(), action, scope)
+    assert may(principal(groups=frozenset({ADMINISTRATORS})), action, scope)
+
+
+@pytest.mark.parametrize(
+    ("role", "assigned", "action", "scope", "expected"),
     [
-        ("Microsoft.Kubernetes/connectedClusters/read", True),
-        ("microsoft.kubernetes/CONNECTEDCLUSTERS/READ", True),
-        (LIST_CREDENTIAL, True),
-        (LIST_CREDENTIAL.upper(), True),
-        ("Microsoft.Kubernetes/connectedClusters/write", False),
-        ("Microsoft.Kubernetes/connectedClusters/delete", False),
-        ("Microsoft.Kubernetes/connectedClusters/read/write", False),
-        ("Microsoft.Relay/namespaces/hybridConnections/authorizationRules/listKeys/action", False),
-        ("Microsoft.Kubernetes/connectedClusters/spread", False),
-        ("Towrope.Directory/me/changePassword/action", True),
-        ("Towrope.Directory/users/revokeSignInSessions/action", False),
-        ("Towrope.Directory/members/write", False),
-        ("", False),
+        ("Reader", GROUP, READ, CLUSTER, True),
+        ("Reader", GROUP, READ.upper(), Scope(path=CLUSTER.path.upper()), True),
+        ("Reader", GROUP, READ, Scope(path="/subscriptions/s"), False),
+        ("Reader", GROUP, WRITE, CLUSTER, False),
+        ("Reader", GROUP, LIST_CREDENTIAL, CLUSTER, False),
+        ("Reader", GROUP, LIST_KEYS, GROUP, False),
+        ("Contributor", GROUP, WRITE, CLUSTER, True),
+        ("Contributor", GROUP, "Microsoft.Authorization/roleAssignments/write", CLUSTER, False),
+        ("Owner", GROUP, "Microsoft.Authorization/roleAssignments/write", CLUSTER, True),
+        (CLUSTER_USER.name, CLUSTER, LIST_CREDENTIAL, CLUSTER, True),
+        (CLUSTER_USER.name, CLUSTER, LIST_CREDENTIAL, GROUP, False),
+        (CLUSTER_USER.name, CLUSTER, READ, CLUSTER, False),
+        ("Azure Arc Kubernetes Cluster Admin", CLUSTER, LIST_CREDENTIAL, CLUSTER, False),
+        ("Owner", NAMESPACE, READ, CLUSTER, False),
+        ("Owner", NAMESPACE, READ, NAMESPACE, False),
     ],
 )
-def test_only_administrators_may_do_more_than_read_and_reach(action: str, is_allowed: bool) -> None:
-    assert may(principal("another-group"), action) is is_allowed
-    assert may(principal(ADMINISTRATORS), action)
+def test_a_role_holds_at_its_scope_and_below(
+    role: str, assigned: Scope, action: str, scope: Scope, expected: bool
+) -> None:
+    assert may(principal(holding(role, assigned)), action, scope) is expected
+
+
+@pytest.mark.parametrize("role", ["Owner", "Contributor", "Reader", "User Access Administrator"])
+def test_no_role_of_azures_gives_what_is_this_servers_own(role: str) -> None:
+    guest = principal(holding(role, ROOT), issuer="dex")
+    for action in (ADD_MEMBER, READ_USERS, "Towrope.Identity/issuers/read"):
+        assert not may(guest, action, ROOT)
+
+
+def test_a_custom_role_gives_it_where_it_names_it() -> None:
+    guest = principal(custom("Towrope.Directory/*/read", "*"), issuer="dex")
+    assert may(guest, READ_USERS, ROOT)
+    assert may(guest, READ_USERS.upper(), ROOT)
+    assert not may(guest, ADD_MEMBER, ROOT)
+    for wide in ("*", "Tow*", "Towrope*", "*.Directory/users/read"):
+        assert not may(principal(custom(wide), issuer="dex"), READ_USERS, ROOT)
+
+
+def test_members_read_the_directory_and_guests_only_their_account() -> None:
+    for action in (READ_USERS, READ_USERS.upper(), CHANGE_PASSWORD, READ_TENANTS):
+        assert may(principal(), action, ROOT)
+        assert may(principal(issuer="dex"), action, ROOT) is (action.lower() != READ_USERS.lower())
+    assert not may(principal(), "Towrope.Identity/issuers/read", ROOT)
+    assert not may(principal(), "Towrope.Directory/users/revokeSignInSessions/action", ROOT)
+
+
+def test_who_holds_anything_in_the_subscription_sees_it() -> None:
+    for scope in (ROOT, Scope(path="/subscriptions/S"), GROUP, NAMESPACE):
+        holder = principal(holding("Azure Arc Kubernetes Viewer", scope))
+        assert may(holder, READ_SUBSCRIPTION, Scope(path="/subscriptions/s"))
+    elsewhere = principal(custom("Microsoft.Support/*", scope=Scope(path="/subscriptions/other")))
+    assert not may(elsewhere, READ_SUBSCRIPTION, Scope(path="/subscriptions/s"))
 
 
 async def test_every_route_behind_authentication_says_which_action_it_is(plane: Plane) -> None:

@@ -1,11 +1,14 @@
 """Who calls: the gate before every route that is not public. Nothing passes without a token."""
 
+from dataclasses import replace
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from towrope.control import external_tokens
 from towrope.control.arm_error import ArmError, envelope, unauthenticated
+from towrope.control.held_roles import held_by
 from towrope.control.issuer.tokens import AccessClaims, IdentityType
 from towrope.control.principal import Principal
 from towrope.control.services import Services
@@ -31,8 +34,14 @@ class Authenticated:
         await self._app(scope, receive, send)
 
     async def _principal(self, headers: Headers) -> Principal:
-        """The caller, as the directory has it now. Raises `ArmError` (401)."""
-        tokens, text = self._services.tokens, bearer_token(headers)
+        """The caller with its roles, as they are now. Raises `ArmError` (401)."""
+        found = await self._verified(bearer_token(headers))
+        async with self._services.database.reading() as connection:
+            held = await held_by(connection, {found.object_id, *found.group_ids})
+        return replace(found, held=held)
+
+    async def _verified(self, text: str) -> Principal:
+        tokens = self._services.tokens
         if external_tokens.issuer_of(text) not in ("", tokens.issuer):
             return await external_tokens.principal(self._services, text)
         claims = tokens.verify(text, audience=tokens.audience)
@@ -41,11 +50,9 @@ class Authenticated:
                 kind, name = MemberKind.USER, await _user(connection, claims)
             else:
                 kind, name = MemberKind.SERVICE_PRINCIPAL, await _application(connection, claims)
+            found = await groups.groups_of(connection, claims.oid)
             return Principal(
-                object_id=claims.oid,
-                kind=kind,
-                name=name,
-                groups=await groups.groups_of(connection, claims.oid),
+                object_id=claims.oid, kind=kind, name=name, groups=found, group_ids=found
             )
 
     def _challenge(self) -> str:

@@ -1,7 +1,8 @@
 """Who may do what at the resource API: one function, asked before every handler.
 
-Until role assignments decide it, administrators may do everything, and every other principal may
-read and may reach clusters; what it may do in a cluster is the cluster's to decide.
+Role assignments decide, each at its scope and below. Administrators need none; and some reading is
+everybody's who is signed in, as with Azure. A request is judged by its path alone, before anything
+is looked up: so who may not read a resource does not learn whether there is one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,36 +14,71 @@ from starlette.responses import Response
 from towrope.control.arm_error import ArmError
 from towrope.control.operation import operation_of
 from towrope.control.principal import Principal
+from towrope.control.roles.decision import allowed_by
+from towrope.control.roles.scope import Scope
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 OWN_ACCOUNT = "Towrope.Directory/me/"
 """How the actions begin that concern the caller's own account alone, whoever that is."""
 LIST_CREDENTIAL = "Microsoft.Kubernetes/connectedClusters/listClusterUserCredential/action"
+READ_TENANTS = "Microsoft.Resources/tenants/read"
+READ_SUBSCRIPTION = "Microsoft.Resources/subscriptions/read"
+
+_DIRECTORY = "Towrope.Directory/"
 
 
-def may(principal: Principal, action: str) -> bool:
-    """Whether the principal may do `action`, in the words of ARM's operations."""
-    if principal.is_administrator:
+def may(principal: Principal, action: str, scope: Scope) -> bool:
+    """Whether the principal may do `action`, in the words of ARM's operations, at `scope`."""
+    return (
+        principal.is_administrator
+        or _is_open(principal, action.lower(), scope)
+        or allowed_by(principal.held, action=action, scope=scope) is not None
+    )
+
+
+def _is_open(principal: Principal, action: str, scope: Scope) -> bool:
+    """Whether it takes no role that allows it."""
+    if action == READ_TENANTS.lower() or action.startswith(OWN_ACCOUNT.lower()):
         return True
-    wanted = action.lower()
-    if wanted.startswith(OWN_ACCOUNT.lower()):
-        return True
-    return wanted == LIST_CREDENTIAL.lower() or wanted.endswith("/read")
+    if action == READ_SUBSCRIPTION.lower():
+        return any(h.scope.covers(scope) or scope.covers(h.scope) for h in principal.held)
+    # As Entra's members may by default; a guest may not.
+    is_directory_read = action.startswith(_DIRECTORY.lower()) and action.endswith("/read")
+    return is_directory_read and not principal.issuer
 
 
 def allowed(action: str, handler: Handler) -> Handler:
-    """`handler`, for those who may do `action`; `action_of` tells which that is."""
+    """`handler`, for those who may do `action` at the request's path; `action_of` tells which
+    action that is."""
 
     async def checked(request: Request) -> Response:
-        principal: Principal = request.scope["towrope.principal"]
-        if not may(principal, action):
-            raise _forbidden(principal, action, request.scope["path"])
+        if not may(caller(request), action, Scope(path=request.scope["path"])):
+            raise forbidden(request, action, request.scope["path"])
         return await handler(request)
 
-    checked.action = action  # type: ignore[attr-defined] # read by `action_of` alone
-    checked.operation = operation_of(handler)  # type: ignore[attr-defined] # the same there
-    return checked
+    return _declaring(action, checked, handler)
+
+
+def listed(action: str, handler: Handler) -> Handler:
+    """`handler` of a list, for everybody: it shows what `visible` says for the same action."""
+
+    async def unchecked(request: Request) -> Response:
+        return await handler(request)
+
+    return _declaring(action, unchecked, handler)
+
+
+def visible(request: Request, action: str) -> Callable[[str], bool]:
+    """Tells of a resource, by its id, whether the caller may do `action` there."""
+    principal = caller(request)
+    return lambda resource_id: may(principal, action, Scope(path=resource_id))
+
+
+def caller(request: Request) -> Principal:
+    """Who sent a request to a guarded route."""
+    principal: Principal = request.scope["towrope.principal"]
+    return principal
 
 
 def action_of(handler: Handler) -> str | None:
@@ -50,11 +86,19 @@ def action_of(handler: Handler) -> str | None:
     return getattr(handler, "action", None)
 
 
-def _forbidden(principal: Principal, action: str, path: str) -> ArmError:
+def _declaring(action: str, guarded: Handler, handler: Handler) -> Handler:
+    guarded.action = action  # type: ignore[attr-defined] # read by `action_of` alone
+    guarded.operation = operation_of(handler)  # type: ignore[attr-defined] # by `operation_of`
+    return guarded
+
+
+def forbidden(request: Request, action: str, scope: str) -> ArmError:
+    """The refusal of an action, in Azure's words."""
+    principal = caller(request)
     return ArmError(
         HTTPStatus.FORBIDDEN,
         "AuthorizationFailed",
         f"The client '{principal.name}' with object id '{principal.object_id}' does not have"
-        f" authorization to perform action '{action}' over scope '{path}' or the scope is invalid."
+        f" authorization to perform action '{action}' over scope '{scope}' or the scope is invalid."
         " If access was recently granted, please refresh your credentials.",
     )

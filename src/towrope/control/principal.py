@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from towrope.control.roles.decision import Held
 from towrope.control.store.groups import ADMINISTRATORS, MemberKind
 
 
@@ -13,7 +14,11 @@ class Principal:
     name: str
     """A user's principal name, or an application id."""
     groups: frozenset[str] = frozenset()
-    """The ids of all its groups, nested ones too."""
+    """All its groups, nested ones too: their ids, or what its issuer calls them."""
+    group_ids: frozenset[str] = frozenset()
+    """Those of them that role assignments can name: object ids, of this directory or of Entra."""
+    held: tuple[Held, ...] = ()
+    """The roles that it, or one of its groups, is assigned."""
     issuer: str = ""
     """The trusted issuer that vouches for it; empty: this server's own directory."""
 

@@ -5,7 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from towrope.control.authority import allowed
+from towrope.control.authority import (
+    READ_SUBSCRIPTION,
+    READ_TENANTS,
+    allowed,
+    listed,
+    visible,
+)
 from towrope.control.json_body import answer
 from towrope.control.paging import whole
 from towrope.control.routing import SUBSCRIPTION, arm_route
@@ -41,8 +47,9 @@ def routes(settings: Settings) -> list[Route]:
     async def show(_: Request) -> Response:
         return answer(subscription)
 
-    async def list_all(_: Request) -> Response:
-        return whole([subscription])
+    async def list_all(request: Request) -> Response:
+        is_visible = visible(request, READ_SUBSCRIPTION)(subscription.id)
+        return whole([subscription] if is_visible else [])
 
     async def list_tenants(_: Request) -> Response:
         return whole([tenant])
@@ -51,12 +58,8 @@ def routes(settings: Settings) -> list[Route]:
         arm_route(
             settings,
             "/subscriptions",
-            get=allowed("Microsoft.Resources/subscriptions/read", list_all),
+            get=listed(READ_SUBSCRIPTION, list_all),
         ),
-        arm_route(
-            settings, SUBSCRIPTION, get=allowed("Microsoft.Resources/subscriptions/read", show)
-        ),
-        arm_route(
-            settings, "/tenants", get=allowed("Microsoft.Resources/tenants/read", list_tenants)
-        ),
+        arm_route(settings, SUBSCRIPTION, get=allowed(READ_SUBSCRIPTION, show)),
+        arm_route(settings, "/tenants", get=allowed(READ_TENANTS, list_tenants)),
     ]

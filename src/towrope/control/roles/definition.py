@@ -23,7 +23,9 @@ class Permission:
 
     def allows(self, action: str) -> bool:
         """Whether it allows an operation of the resource API."""
-        return any(matches(pattern, action) for pattern in self.actions) and not any(
+        # No role of Azure's, whatever its wildcards, means what is this server's own.
+        patterns = filter(_is_own, self.actions) if _is_own(action) else self.actions
+        return any(matches(pattern, action) for pattern in patterns) and not any(
             matches(pattern, action) for pattern in self.not_actions
         )
 
@@ -44,3 +46,16 @@ class RoleDefinition:
     kind: RoleKind = RoleKind.CUSTOM
     permissions: tuple[Permission, ...] = field(default_factory=tuple)
     assignable_scopes: tuple[str, ...] = ("/",)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it allows something of the directory or of other things that Azure has not."""
+        return any(_is_own(action) for each in self.permissions for action in each.actions)
+
+    @property
+    def has_data_actions(self) -> bool:
+        return any(each.data_actions for each in self.permissions)
+
+
+def _is_own(action: str) -> bool:
+    return action.lower().startswith("towrope.")

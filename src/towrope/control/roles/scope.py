@@ -43,6 +43,9 @@ class Scope:
         return (Scope(path=match["cluster"]), match["namespace"]) if match else None
 
 
+ROOT = Scope(path="/")
+
+
 def parse(text: str) -> Scope | None:
     """None where it is no scope that a role can be assigned at."""
     path = "/" + text.strip("/")
