@@ -11,21 +11,26 @@ import msgspec
 
 from towrope.client import first_contact
 from towrope.client.account import Metadata, discover, find_issuer, normalize_server
+from towrope.client.file_lock import locked
 from towrope.client.oauth import id_token
 from towrope.client.oauth.grant import SignedIn, TokenAnswer, Wish
 from towrope.client.oauth.provider import CLI_CLIENT, Provider, check_tenant
+from towrope.client.oauth.revocation import revoke
 from towrope.client.profile import Account, ExternalIssuer, Folder, Profile
 from towrope.client.rest import Rest
 from towrope.client.secret_store import Credential
 from towrope.client.sessions import (
     OFFLINE,
+    STALE_AFTER,
+    WAIT,
     AccessTokens,
     bearer_of,
     provider_of,
     redeem,
     scope_of,
 )
-from towrope.wire.errors import Hop, Refused, foreign
+from towrope.client.trust import context_for
+from towrope.wire.errors import Hop, Refused, TowropeError, foreign
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 NO_SUBSCRIPTION = "N/A(tenant level account)"
@@ -196,9 +201,31 @@ def _subscriptions(
     return found
 
 
-def sign_out(folder: Folder, account: Account) -> None:
-    """Forgets a principal's accounts and secrets, and the server's authority with its last one."""
+def sign_out(folder: Folder, account: Account) -> TowropeError | None:
+    """Ends a sign-in at its issuer, and forgets the principal's accounts and secrets; the server's
+    authority with its last account.
 
+    What is here is forgotten in any case. Returned is why the issuer could not be told.
+    """
+    failure = _end_at_issuer(folder, account)
+    _forget(folder, account)
+    return failure
+
+
+def _end_at_issuer(folder: Folder, account: Account) -> TowropeError | None:
+    try:
+        # Whoever refreshes just now would leave a token that nobody ends.
+        with locked(folder.lock_path(account), within=WAIT, stale_after=STALE_AFTER):
+            credential = folder.load_credential(account)
+            if credential is not None and credential.refresh_token:
+                provider = provider_of(account, context_for(account.server, folder))
+                revoke(provider, account.client_id, credential.refresh_token)
+    except TowropeError as error:
+        return error
+    return None
+
+
+def _forget(folder: Folder, account: Account) -> None:
     def without(profile: Profile) -> Profile:
         for each in profile.accounts:
             if each.principal == account.principal:

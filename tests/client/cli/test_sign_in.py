@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+import trustme
 
 from tests.client.conftest import COMMAND, Shell, sign_in
 from tests.client.people import User, make_user
@@ -80,6 +81,33 @@ def test_device_code_where_there_is_no_browser(
     assert code == 0
     assert alice.name in out
     shell.ok("group", "list")
+
+
+def test_signing_out_ends_the_sign_in_at_the_server(
+    shell: Shell, live_server: Server, alice: User
+) -> None:
+    """A copy of what was kept here is worth nothing afterwards."""
+    shell.ok(*login(live_server), **alice.environment())
+    kept = shell.config / "credentials"
+    copy = {path.name: path.read_bytes() for path in kept.iterdir()}
+    profile = (shell.config / "profile.json").read_bytes()
+    authority = next((shell.config / "authorities").iterdir())
+    pem = authority.read_bytes()
+    assert shell.run("logout").stderr == ""
+    for name, content in copy.items():
+        (kept / name).write_bytes(content)
+    (shell.config / "profile.json").write_bytes(profile)
+    authority.write_bytes(pem)
+    assert "Sign in again" in shell.error(4, "account", "get-access-token")
+
+
+def test_signing_out_without_the_server(shell: Shell, live_server: Server, alice: User) -> None:
+    shell.ok(*login(live_server), **alice.environment())
+    next((shell.config / "authorities").iterdir()).write_bytes(trustme.CA().cert_pem.bytes())
+    done = shell.run("logout")
+    assert done.returncode == 0
+    assert "its issuer does not know" in done.stderr
+    assert "Nobody is signed in" in shell.error(4, "group", "list")
 
 
 def test_two_people_and_an_application(

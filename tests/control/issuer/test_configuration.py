@@ -28,6 +28,7 @@ async def test_each_shape_tells_its_own_addresses(plane: Plane, path: str) -> No
         "authorization_endpoint": f"{oauth2}/authorize",
         "token_endpoint": f"{oauth2}/token",
         "device_authorization_endpoint": f"{oauth2}/devicecode",
+        "revocation_endpoint": f"{oauth2}/revoke",
         "end_session_endpoint": f"{oauth2}/logout",
         "jwks_uri": keys,
     }

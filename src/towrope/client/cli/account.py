@@ -5,20 +5,25 @@ import datetime
 import click
 
 from towrope.client.cli.command import command
-from towrope.client.cli.context import SUBSCRIPTION, account_from_context
-from towrope.client.login import sign_out
+from towrope.client.cli.context import SUBSCRIPTION, account_from_context, api_from_context
+from towrope.client.cli.sign_out import sign_out_and_say
+from towrope.client.output import Columns
 from towrope.client.profile import DEFAULT_CLOUD, Account, Folder, Profile
 from towrope.client.rest import Json
 from towrope.client.sessions import DEFAULT_SCOPE, AccessTokens, scope_of
 from towrope.client.trust import context_for
 
-COLUMNS = {
+COLUMNS: Columns = {
     "Name": "name",
     "User": "user.name",
     "Server": "server",
     "SubscriptionId": "id",
-    "TenantId": "tenantId",
     "IsDefault": "isDefault",
+}
+LOCATION_COLUMNS: Columns = {
+    "DisplayName": "displayName",
+    "Name": "name",
+    "RegionalDisplayName": "regionalDisplayName",
 }
 
 
@@ -77,12 +82,23 @@ def set_default(username: str | None) -> None:
     folder.change_profile(lambda profile: profile.with_default(account))
 
 
+@command(
+    "list-locations",
+    example="towrope account list-locations -o table",
+    columns=LOCATION_COLUMNS,
+)
+def list_locations() -> list[Json]:
+    """List the locations in which resources can be kept."""
+    with api_from_context() as api:
+        return api.list_locations()
+
+
 @command("clear", example="towrope account clear")
 def clear() -> None:
     """Sign out of all accounts, and forget their secrets."""
     folder = Folder()
     for account in folder.load_profile().accounts:
-        sign_out(folder, account)
+        sign_out_and_say(folder, account)
 
 
 @command(

@@ -12,7 +12,8 @@ from towrope.client.cli.account import COLUMNS, described
 from towrope.client.cli.command import command, is_interactive
 from towrope.client.cli.context import account_from_context
 from towrope.client.cli.sign_in import ask_person, authority_options, chosen_authority
-from towrope.client.login import Person, ServicePrincipal, sign_in, sign_out
+from towrope.client.cli.sign_out import sign_out_and_say
+from towrope.client.login import Person, ServicePrincipal, sign_in
 from towrope.client.profile import Folder
 from towrope.client.rest import Json
 from towrope.client.secret_store import Credential
@@ -97,9 +98,9 @@ def login(server: str | None, allow_no_subscriptions: bool, **options: Any) -> l
 )
 @click.option("--username", metavar="NAME", help="The account, by its user; else the default one.")
 def logout(username: str | None) -> None:
-    """Sign out, and forget the account's secrets."""
+    """Sign out: end the sign-in at its issuer, and forget the account's secrets."""
     folder = Folder()
-    sign_out(folder, account_from_context(folder, user=username or ""))
+    sign_out_and_say(folder, account_from_context(folder, user=username or ""))
 
 
 def _check(options: dict[str, Any]) -> None:

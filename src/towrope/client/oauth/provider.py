@@ -30,6 +30,7 @@ class Provider:
     token_endpoint: str
     jwks_uri: str
     device_authorization_endpoint: str = ""
+    revocation_endpoint: str = ""
     assertion_audience: str = ""
     """What a client's signed assertion is for; else the token endpoint."""
     names_itself: bool = False
@@ -68,6 +69,7 @@ class _Configuration(msgspec.Struct, frozen=True, kw_only=True):
     token_endpoint: str
     jwks_uri: str
     device_authorization_endpoint: str = ""
+    revocation_endpoint: str = ""
     authorization_response_iss_parameter_supported: bool = False
     scopes_supported: tuple[str, ...] = ()
 
@@ -80,6 +82,7 @@ def own_issuer(server: str, public_url: str, tenant: str, tls: ssl.SSLContext) -
         authorization_endpoint=f"{base}/oauth2/v2.0/authorize",
         token_endpoint=f"{base}/oauth2/v2.0/token",
         device_authorization_endpoint=f"{base}/oauth2/v2.0/devicecode",
+        revocation_endpoint=f"{base}/oauth2/v2.0/revoke",
         jwks_uri=f"{base}/discovery/v2.0/keys",
         assertion_audience=f"{public_url}/{tenant}/oauth2/v2.0/token",
         names_itself=True,
@@ -111,6 +114,7 @@ def discover_issuer(issuer: str, tls: ssl.SSLContext) -> Provider:
         authorization_endpoint=found.authorization_endpoint,
         token_endpoint=found.token_endpoint,
         device_authorization_endpoint=found.device_authorization_endpoint,
+        revocation_endpoint=found.revocation_endpoint,
         jwks_uri=found.jwks_uri,
         names_itself=found.authorization_response_iss_parameter_supported,
         offers_offline_access="offline_access" in found.scopes_supported,
@@ -119,9 +123,9 @@ def discover_issuer(issuer: str, tls: ssl.SSLContext) -> Provider:
 
 
 def _check_addresses(found: _Configuration) -> None:
-    device = found.device_authorization_endpoint
     needed = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
-    for address in (*needed, *([device] if device else [])):
+    others = (found.device_authorization_endpoint, found.revocation_endpoint)
+    for address in (*needed, *filter(None, others)):
         _split(address)
 
 

@@ -27,6 +27,7 @@ class _Configuration(msgspec.Struct, frozen=True, kw_only=True):
     authorization_endpoint: str
     token_endpoint: str
     device_authorization_endpoint: str
+    revocation_endpoint: str
     end_session_endpoint: str
     jwks_uri: str
     response_types_supported: tuple[str, ...] = ("code",)
@@ -59,6 +60,7 @@ def routes(services: Services) -> list[Route]:
             authorization_endpoint=shape.endpoint("authorize"),
             token_endpoint=shape.endpoint("token"),
             device_authorization_endpoint=shape.endpoint("devicecode"),
+            revocation_endpoint=shape.endpoint("revoke"),
             end_session_endpoint=shape.endpoint("logout"),
             jwks_uri=shape.keys,
         )
