@@ -14,6 +14,8 @@ from tests.control.conftest import (
     error_of,
     new_onboarding_key,
 )
+from towrope.control.store import clusters
+from towrope.wire import agent_api
 
 
 def body(key: OnboardingKey, **properties: Any) -> dict[str, Any]:
@@ -103,6 +105,8 @@ async def test_a_bad_onboarding_key_is_refused(plane: Plane, key: Any) -> None:
         ({"tags": {"a": 5}}, "InvalidRequestContent"),
         ({"tags": {str(n): "x" for n in range(51)}}, "InvalidRequestContent"),
         ({"properties": []}, "InvalidRequestContent"),
+        ({"kind": "Cluster"}, "InvalidRequestContent"),
+        ({"identity": {"type": "UserAssigned"}}, "InvalidRequestContent"),
     ],
 )
 async def test_a_bad_body_is_refused(
@@ -178,6 +182,60 @@ async def test_patch_changes_tags_and_what_may_change(
     kept = (await plane.api.patch(f"{CLUSTERS}/shop-17", json={"tags": None})).json()
     assert kept["tags"] == {"a": "b"}
     assert (await plane.api.get(f"{CLUSTERS}/shop-17")).json() == kept
+
+
+async def test_a_patch_is_merged(plane: Plane, onboarding_key: OnboardingKey) -> None:
+    await plane.make_group()
+    await plane.make_cluster(onboarding_key)
+    profile = {"enableAzureRBAC": False, "tenantID": TENANT}
+    steps: list[tuple[dict[str, Any], Any]] = [
+        ({"aadProfile": profile}, profile),
+        ({"aadProfile": {"enableAzureRBAC": True}}, {**profile, "enableAzureRBAC": True}),
+        ({"aadProfile": {"tenantID": None}}, {"enableAzureRBAC": True}),
+        ({"distribution": "aks"}, {"enableAzureRBAC": True}),
+        ({"aadProfile": None}, None),
+    ]
+    for change, expected in steps:
+        answer = await plane.api.patch(f"{CLUSTERS}/shop-17", json={"properties": change})
+        assert answer.status_code == 200
+        assert answer.json()["properties"].get("aadProfile") == expected
+    assert answer.json()["properties"]["distribution"] == "aks"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_its_agent_is_told_when_role_assignments_begin_and_cease_to_decide(
+    plane: Plane, onboarding_key: OnboardingKey, method: str
+) -> None:
+    await plane.make_group()
+    await plane.make_cluster(onboarding_key)
+    path = await hybrid_connection(plane)
+    for is_enabled, hints in ((True, 1), (True, 1), (False, 2), (False, 2)):
+        changed = body(onboarding_key, aadProfile={"enableAzureRBAC": is_enabled})
+        answer = await plane.api.request(method, f"{CLUSTERS}/shop-17", json=changed)
+        assert answer.status_code == 200
+        assert plane.notified == [(path, agent_api.POLICY)] * hints
+
+
+async def hybrid_connection(plane: Plane) -> str:
+    async with plane.control.services.database.reading() as connection:
+        cluster = await clusters.find(connection, "shops", "shop-17")
+    assert cluster is not None
+    return cluster.hybrid_connection
+
+
+async def test_head_tells_whether_it_is_there(plane: Plane, onboarding_key: OnboardingKey) -> None:
+    assert (await plane.api.head(f"{CLUSTERS}/shop-17")).status_code == 404
+    await plane.make_group()
+    assert (await plane.api.head(f"{CLUSTERS}/shop-17")).status_code == 404
+    await plane.make_cluster(onboarding_key)
+    assert (await plane.api.head(f"{CLUSTERS}/SHOP-17")).status_code == 204
+
+
+async def test_delete_may_be_forced(plane: Plane, onboarding_key: OnboardingKey) -> None:
+    await plane.make_group()
+    await plane.make_cluster(onboarding_key)
+    forced = await plane.api.delete(f"{CLUSTERS}/shop-17", params={"force": "true"})
+    assert forced.status_code == 200
 
 
 async def test_lists_come_in_pages(plane: Plane, onboarding_key: OnboardingKey) -> None:

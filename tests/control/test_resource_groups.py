@@ -41,6 +41,19 @@ async def test_names_are_compared_without_case_and_kept(plane: Plane) -> None:
     assert (shown["name"], shown["tags"]) == ("Shops", {"a": "b"})
 
 
+async def test_a_patch_changes_its_tags_alone(plane: Plane) -> None:
+    await plane.make_group("Shops")
+    change = {"tags": {"a": "b"}, "location": "elsewhere", "name": "mills"}
+    changed = await plane.api.patch(GROUP, json=change)
+    assert changed.status_code == 200
+    assert (changed.json()["name"], changed.json()["location"]) == ("Shops", "local")
+    assert changed.json()["tags"] == {"a": "b"}
+    assert (await plane.api.patch(GROUP, json={})).json() == changed.json()
+    assert (await plane.api.get(GROUP)).json() == changed.json()
+    refused = await plane.api.patch(f"{GROUPS}/others", json={"tags": {}})
+    assert error_of(refused) == (404, "ResourceGroupNotFound")
+
+
 async def test_it_cannot_move(plane: Plane) -> None:
     await plane.make_group()
     answer = await plane.api.put(GROUP, json={"location": "elsewhere"})

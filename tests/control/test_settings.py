@@ -1,6 +1,6 @@
 import pytest
 
-from towrope.control.settings import parse_public_url
+from towrope.control.settings import parse_location, parse_public_url
 from towrope.wire.errors import TowropeError
 
 
@@ -37,3 +37,42 @@ def test_a_public_url(text: str, shown: str, netloc: str, domain: str | None) ->
 def test_what_is_no_public_url(text: str) -> None:
     with pytest.raises(TowropeError, match="expected 'https://HOST"):
         parse_public_url(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "display_name", "relay_nodes"),
+    [
+        ("local", "local", "Local", ()),
+        ("local=", "local", "Local", ()),
+        ("westeurope=West Europe", "westeurope", "West Europe", ()),
+        ("plant-7=Plant-7=a.example", "plant-7", "Plant-7", ("a.example:443",)),
+        ("x=X=A.example:8443, [::1]:1,", "x", "X", ("a.example:8443", "[::1]:1")),
+    ],
+)
+def test_a_location(text: str, name: str, display_name: str, relay_nodes: tuple[str, ...]) -> None:
+    location = parse_location(text)
+    assert (location.name, location.display_name) == (name, display_name)
+    assert location.relay_nodes == relay_nodes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "=Local",
+        "Local",
+        "west europe",
+        "westeurope=North Europe",
+        "a/b=a/b",
+        "a" * 65,
+        "x=X=host:port",
+        "x=X=host:99999",
+        "x=X=https://host",
+        "x=X=host/path",
+        "x=X=user:secret@host",
+        "x=X=:443",
+    ],
+)
+def test_what_is_no_location(text: str) -> None:
+    with pytest.raises(TowropeError, match="expected 'NAME=DISPLAY NAME"):
+        parse_location(text)

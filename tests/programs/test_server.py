@@ -188,6 +188,30 @@ def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
     assert "--tls-cert and --tls-key belong together" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "because"),
+    [
+        (["West Europe"], "expected 'NAME=DISPLAY NAME"),
+        (["local", "west", "local=Local"], "names 'local' twice"),
+    ],
+)
+def test_bad_locations_are_told(tmp_path: Path, given: Sequence[str], because: str) -> None:
+    words = [word for location in given for word in ("--location", location)]
+    done = run("--state-dir", str(tmp_path / "s"), *words)
+    assert done.returncode == 2
+    assert because in done.stderr
+
+
+def test_its_locations_are_those_that_it_was_given(tmp_path: Path) -> None:
+    north = "northpole=North Pole=relay1.example"
+    with running_server(tmp_path, "--location", north, "--location", "local") as server:
+        path = f"/subscriptions/{server.subscription}/locations"
+        listed = server.api.get(path).raise_for_status().json()["value"]
+        assert [each["displayName"] for each in listed] == ["North Pole", "Local"]
+        allowed = server.api.get("/urls/allowlist", params={"location": "northpole"}).json()
+        assert allowed == ["localhost", "relay1.example"]
+
+
 def test_the_first_start_shows_the_credential_once(tmp_path: Path) -> None:
     def start() -> tuple[int, str]:
         words = ["--state-dir", str(tmp_path / "s"), "--host", "127.0.0.1", "--port", "0"]

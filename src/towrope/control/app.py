@@ -10,13 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from towrope.control import discovery, subscriptions
+from towrope.control import discovery, locations, subscriptions
 from towrope.control.agents import Agents
 from towrope.control.authentication import Authenticated
 from towrope.control.authorization_rules import AuthorizationRules
 from towrope.control.connected_clusters import ConnectedClusters
 from towrope.control.credentials import Credentials
 from towrope.control.envelope import Envelope, answer_to
+from towrope.control.extended_locations import ExtendedLocations
 from towrope.control.graph import directory
 from towrope.control.hybrid_connections import HybridConnections
 from towrope.control.issuer import configuration, device_authorization, token_endpoint
@@ -25,7 +26,9 @@ from towrope.control.issuer.tokens import Tokens
 from towrope.control.issuer_keys import IssuerKeys
 from towrope.control.memberships import Memberships
 from towrope.control.presence import Presence
+from towrope.control.providers import Providers
 from towrope.control.resource_groups import ResourceGroups
+from towrope.control.resources import Resources
 from towrope.control.services import Services
 from towrope.control.settings import Settings
 from towrope.control.store import clusters, hybrid_connections
@@ -101,6 +104,10 @@ def _application(services: Services) -> Starlette:
     # all else, routes that do not exist included, is behind `Authenticated`.
     guarded = [
         *subscriptions.routes(services.settings),
+        *locations.routes(services.settings),
+        *Providers(services.settings).routes(),
+        *Resources(services).routes(),
+        *ExtendedLocations(services).routes(),
         *ResourceGroups(services).routes(),
         *ConnectedClusters(services).routes(),
         *Credentials(services).routes(),

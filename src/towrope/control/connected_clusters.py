@@ -2,9 +2,9 @@
 
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from towrope.control import fields
+from towrope.control import cluster_properties, fields, locations, policy_changes
 from towrope.control.agent_keys import check_onboarding_key
 from towrope.control.arm_error import (
     ArmError,
@@ -20,14 +20,17 @@ from towrope.control.arm_error import (
     invalid_name,
     resource_not_found,
 )
-from towrope.control.authority import allowed
+from towrope.control.authority import allowed, listed, visible
+from towrope.control.filling import filled
 from towrope.control.json_body import answer, decode
-from towrope.control.paging import page, position
+from towrope.control.paging import page, position, size
 from towrope.control.presence import Connectivity
+from towrope.control.resource_groups import check_group
+from towrope.control.roles.scope import Scope
 from towrope.control.routing import GROUP, SUBSCRIPTION, arm_route
 from towrope.control.services import Services
 from towrope.control.store import clusters as store
-from towrope.control.store import resource_groups
+from towrope.control.store import resource_groups, role_assignments
 from towrope.control.store.clusters import Cluster
 from towrope.wire import names
 from towrope.wire.errors import foreign
@@ -35,37 +38,22 @@ from towrope.wire.errors import foreign
 COLLECTION = f"/providers/{names.CLUSTER_TYPE}"
 CLUSTER = f"{GROUP}{COLLECTION}/{{cluster}}"
 
-READ_ONLY = frozenset(
-    {
-        "agentPublicKeyCertificate",
-        "agentVersion",
-        "connectivityStatus",
-        "kubernetesVersion",
-        "lastConnectivityTime",
-        "managedIdentityCertificateExpirationTime",
-        "miscellaneousProperties",
-        "offering",
-        "provisioningState",
-        "totalCoreCount",
-        "totalNodeCount",
-    }
-)
-"""Members of `properties` that are ours to say; what a caller puts there is left out."""
-DEFAULTS = {"privateLinkState": "Disabled", "azureHybridBenefit": "NotApplicable"}
-PATCHABLE = ("distribution", "distributionVersion", "azureHybridBenefit", "gateway")
+
+class _WantedIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["None", "SystemAssigned"] = "SystemAssigned"
 
 
 class _Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    type: str = "SystemAssigned"
-    principal_id: str = ""
-    tenant_id: str = ""
+    type: str
+    principal_id: str
+    tenant_id: str
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
     location: str = ""
     tags: fields.Tags | None = None
-    identity: _Identity | None = None
-    kind: str | None = None
+    identity: _WantedIdentity | None = None
+    kind: Literal["ProvisionedCluster", "AWS"] | None = None
     properties: dict[str, Any] = {}
 
 
@@ -95,29 +83,33 @@ class ConnectedClusters:
             arm_route(
                 self._settings,
                 SUBSCRIPTION + COLLECTION,
-                get=allowed(f"{names.CLUSTER_TYPE}/read", self._list),
+                get=listed(f"{names.CLUSTER_TYPE}/read", self._list),
             ),
             arm_route(
                 self._settings,
                 GROUP + COLLECTION,
-                get=allowed(f"{names.CLUSTER_TYPE}/read", self._list),
+                get=listed(f"{names.CLUSTER_TYPE}/read", self._list),
             ),
             arm_route(
                 self._settings,
                 CLUSTER,
                 put=allowed(f"{names.CLUSTER_TYPE}/write", self._put),
                 get=allowed(f"{names.CLUSTER_TYPE}/read", self._show),
+                head=allowed(f"{names.CLUSTER_TYPE}/read", self._exists),
                 patch=allowed(f"{names.CLUSTER_TYPE}/write", self._patch),
                 delete=allowed(f"{names.CLUSTER_TYPE}/delete", self._delete),
             ),
         ]
+
+    def _id(self, cluster: Cluster) -> str:
+        return names.cluster_id(self._settings.subscription, cluster.group, cluster.name)
 
     def _answer(self, cluster: Cluster, *, status: int = HTTPStatus.OK) -> Response:
         return answer(self._shape(cluster), status=status)
 
     def _shape(self, cluster: Cluster) -> _Shape:
         return _Shape(
-            id=names.cluster_id(self._settings.subscription, cluster.group, cluster.name),
+            id=self._id(cluster),
             name=cluster.name,
             type=names.CLUSTER_TYPE,
             location=cluster.location,
@@ -128,7 +120,7 @@ class ConnectedClusters:
                 principal_id=cluster.principal_id,
                 tenant_id=self._settings.tenant,
             ),
-            properties=_properties(cluster),
+            properties=cluster_properties.shown(cluster),
         )
 
     async def _put(self, request: Request) -> Response:
@@ -143,6 +135,7 @@ class ConnectedClusters:
                 raise group_not_found(foreign(group))
             there = await store.find(connection, group, name)
             if there is None:
+                locations.check(self._settings, wanted.location, resource_type=names.CLUSTER_TYPE)
                 made = replace(wanted, group=holder.name)
                 await store.add(connection, made)
                 return self._answer(made, status=HTTPStatus.CREATED)
@@ -150,6 +143,7 @@ class ConnectedClusters:
             await store.put(connection, kept)
         if kept.hybrid_connection != there.hybrid_connection:
             self._services.removed(there.hybrid_connection)
+        await self._announce(there, kept)
         return self._answer(kept)
 
     def _new(self, group: str, name: str, body: _Body) -> Cluster:
@@ -165,7 +159,7 @@ class ConnectedClusters:
             identity_type=body.identity.type if body.identity else "SystemAssigned",
             principal_id=str(uuid.uuid4()),
             kind=body.kind,
-            properties={k: v for k, v in body.properties.items() if k not in READ_ONLY},
+            properties=cluster_properties.settable(body.properties),
             facts={},
             onboarding_public_key=check_onboarding_key(key if isinstance(key, str) else ""),
             agent_public_key=None,
@@ -180,34 +174,41 @@ class ConnectedClusters:
         async with self._services.database.reading() as connection:
             return self._answer(await find(connection, request))
 
-    async def _list(self, request: Request) -> Response:
-        after = position(request, keys=2)
-        group = request.path_params.get("group")
-        size = self._settings.page_size
+    async def _exists(self, request: Request) -> Response:
+        group, name = request.path_params["group"], request.path_params["cluster"]
         async with self._services.database.reading() as connection:
-            if group is not None and await resource_groups.find(connection, group) is None:
-                raise group_not_found(foreign(group))
-            found = await store.page(
-                connection,
-                group=group,
+            cluster = await store.find(connection, group, name)
+        return Response(
+            status_code=HTTPStatus.NO_CONTENT if cluster is not None else HTTPStatus.NOT_FOUND
+        )
+
+    async def _list(self, request: Request) -> Response:
+        group, after = request.path_params.get("group"), position(request, keys=2)
+        is_readable = visible(request, f"{names.CLUSTER_TYPE}/read")
+        async with self._services.database.reading() as connection:
+            if group is not None:
+                await check_group(connection, request)
+            found = await filled(
+                partial(store.page, connection, group=group),
                 after=(after[0], after[1]) if after else None,
-                limit=size + 1,
+                size=size(request, self._settings.page_size),
+                key=lambda cluster: (cluster.group.lower(), cluster.name.lower()),
+                is_visible=lambda cluster: is_readable(self._id(cluster)),
             )
-        shown = found[:size]
-        last = [shown[-1].group.lower(), shown[-1].name.lower()] if len(found) > size else None
-        return page(request, self._settings.url, [self._shape(c) for c in shown], last=last)
+        shapes = [self._shape(cluster) for cluster in found.shown]
+        return page(request, self._settings.url, shapes, last=found.last)
 
     async def _patch(self, request: Request) -> Response:
         body = await decode(request, _Patch)
-        changes = {k: v for k, v in body.properties.items() if k in PATCHABLE}
         async with self._services.database.writing() as connection:
             cluster = await find(connection, request)
             changed = replace(
                 cluster,
                 tags=cluster.tags if body.tags is None else body.tags,
-                properties={**cluster.properties, **changes},
+                properties=cluster_properties.changed(cluster.properties, body.properties),
             )
             await store.put(connection, changed)
+        await self._announce(cluster, changed)
         return self._answer(changed)
 
     async def _delete(self, request: Request) -> Response:
@@ -219,8 +220,14 @@ class ConnectedClusters:
             if cluster is None:
                 return Response(status_code=HTTPStatus.NO_CONTENT)
             await store.remove(connection, cluster)
+            await role_assignments.remove_below(connection, Scope(path=self._id(cluster)))
         self._services.removed(cluster.hybrid_connection)
         return Response(status_code=HTTPStatus.OK)
+
+    async def _announce(self, before: Cluster, after: Cluster) -> None:
+        """Whether role assignments decide in a cluster is a part of its agent's policy."""
+        if before.has_azure_rbac != after.has_azure_rbac:
+            await policy_changes.announce(self._services, Scope(path=self._id(after)))
 
 
 async def find(connection: AsyncConnection, request: Request) -> Cluster:
@@ -252,18 +259,3 @@ def _replaced(there: Cluster, *, by: Cluster) -> Cluster:
         kind=wanted.kind,
         properties=wanted.properties,
     )
-
-
-def _properties(cluster: Cluster) -> dict[str, Any]:
-    shown = {
-        **DEFAULTS,
-        **cluster.facts,
-        **cluster.properties,
-        "agentPublicKeyCertificate": cluster.onboarding_public_key,
-        "connectivityStatus": cluster.connectivity_status,
-        "provisioningState": "Succeeded",
-    }
-    if cluster.last_connectivity is not None:
-        seen = datetime.fromtimestamp(cluster.last_connectivity, UTC)
-        shown["lastConnectivityTime"] = seen.isoformat().replace("+00:00", "Z")
-    return shown

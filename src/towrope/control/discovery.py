@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from towrope.control import locations
 from towrope.control.arm_error import envelope
 from towrope.control.json_body import answer
-from towrope.control.routing import CaselessRoute
+from towrope.control.routing import CaselessRoute, parameter
 from towrope.control.settings import Settings
 
 
@@ -55,8 +56,8 @@ def routes(settings: Settings) -> list[Route]:
     async def health(_: Request) -> Response:
         return answer({"status": "ok"})
 
-    async def allowlist(_: Request) -> Response:
-        return answer([settings.url.host])
+    async def allowlist(request: Request) -> Response:
+        return answer(locations.hosts(settings, parameter(request, "location") or None))
 
     return [
         CaselessRoute("/metadata/endpoints", {"GET": endpoints}),

@@ -1,4 +1,7 @@
-"""Lists in pages: `{"value": […], "nextLink": …}`; the link goes on after the last key shown."""
+"""Lists in pages: `{"value": […], "nextLink": …}`; the link goes on after the last key shown.
+
+It has every query parameter of the request: the next page is of the same list.
+"""
 
 import base64
 import binascii
@@ -15,8 +18,10 @@ from towrope.control.arm_error import ArmError
 from towrope.control.json_body import answer
 from towrope.control.routing import parameter
 from towrope.control.settings import PublicUrl
+from towrope.wire.errors import foreign
 
 SKIP_TOKEN = "$skipToken"  # noqa: S105 - a position in a list
+TOP_DIGITS = 10
 
 
 class _List(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -36,9 +41,29 @@ def page(
     if last is None:
         return whole(value)
     token = base64.urlsafe_b64encode(msgspec.json.encode(last)).decode().rstrip("=")
-    query = {"api-version": parameter(request, "api-version") or "", SKIP_TOKEN: token}
+    kept = [
+        (name, given)
+        for name, given in request.query_params.multi_items()
+        if name.lower() != SKIP_TOKEN.lower()
+    ]
+    query = [*kept, (SKIP_TOKEN, token)]
     path = quote(request.scope["path"], safe="/%")
     return answer(_List(value=value, next_link=f"{url}{path}?{urlencode(query)}"))
+
+
+def size(request: Request, most: int) -> int:
+    """How many are shown at once: `$top` of them, but at most `most`. Raises `ArmError`."""
+    given = parameter(request, "$top")
+    if given is None:
+        return most
+    if not (given.isascii() and given.isdecimal() and len(given) < TOP_DIGITS and int(given)):
+        raise ArmError(
+            HTTPStatus.BAD_REQUEST,
+            "InvalidQueryParameterValue",
+            f"The value '{foreign(given)}' of the query parameter '$top' is invalid: expected a"
+            " whole number above 0.",
+        )
+    return min(int(given), most)
 
 
 def position(request: Request, *, keys: int) -> tuple[str, ...] | None:

@@ -1,6 +1,7 @@
-"""What a control plane is told about itself: its public address, its ids and its keys."""
+"""What a control plane is told about itself: its public address, its locations, ids and keys."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,6 +63,58 @@ def _bad_url(text: str) -> TowropeError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where resources are kept. ARM's clients take its name for the display name in lower case
+    without the spaces, so it is."""
+
+    display_name: str
+    relay_nodes: tuple[str, ...] = ()
+    """`host:port`; none where the server itself is the relay."""
+
+    @property
+    def name(self) -> str:
+        return self.display_name.lower().replace(" ", "")
+
+
+LOCAL = Location(display_name="Local")
+_LOCATION_NAME = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def parse_location(text: str) -> Location:
+    """`NAME=DISPLAY NAME=HOST[:PORT],…`, of which all but the name may be left out. Raises
+    `TowropeError` with a sentence."""
+    name, _, rest = text.partition("=")
+    display_name, _, nodes = rest.partition("=")
+    found = Location(
+        display_name=display_name.strip() or name.capitalize(),
+        relay_nodes=tuple(_relay_node(text, node) for node in nodes.split(",") if node.strip()),
+    )
+    if found.name != name or not _LOCATION_NAME.fullmatch(name):
+        raise _bad_location(text)
+    return found
+
+
+def _relay_node(text: str, node: str) -> str:
+    try:
+        parts = urlsplit(f"//{node.strip()}")
+        port = parts.port or HTTPS_PORT
+    except ValueError:
+        raise _bad_location(text) from None
+    if not parts.hostname or parts.netloc != node.strip() or parts.username is not None:
+        raise _bad_location(text)
+    return PublicUrl(host=parts.hostname, port=port).netloc
+
+
+def _bad_location(text: str) -> TowropeError:
+    return TowropeError(
+        f"The location '{foreign(text)}' is not usable; expected"
+        " 'NAME=DISPLAY NAME=HOST[:PORT],…', where the name is the display name in lower case"
+        " without its spaces, of letters, digits and '-': 'westeurope=West Europe'.",
+        hop=Hop.SERVER,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     url: PublicUrl
     tenant: str
@@ -74,3 +127,5 @@ class Settings:
     ca_certificate: bytes | None = None
     """The server's own authority, PEM, where it made its certificate itself."""
     page_size: int = 200
+    locations: tuple[Location, ...] = (LOCAL,)
+    """Where something may be made. What is elsewhere already stays there, and usable."""

@@ -18,7 +18,14 @@ from towrope.control.administrator import Credential
 from towrope.control.app import ControlPlane
 from towrope.control.connections import Connections
 from towrope.control.installation import Installation
-from towrope.control.settings import PublicUrl, Settings, parse_public_url
+from towrope.control.settings import (
+    LOCAL,
+    Location,
+    PublicUrl,
+    Settings,
+    parse_location,
+    parse_public_url,
+)
 from towrope.control.tls import CertificateFiles, ServerTls
 from towrope.ops import logs
 from towrope.ops.certificates import fingerprint
@@ -43,6 +50,7 @@ class Options:
     tls_files: CertificateFiles | None
     database_url: str | None
     admin_credential_file: Path | None
+    locations: tuple[Location, ...] = (LOCAL,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,14 @@ class _CredentialFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     type=click.Path(path_type=Path, dir_okay=False),
     help="At the first start, write the administrator's credential here instead of printing it.",
 )
+@click.option(
+    "--location",
+    "locations",
+    multiple=True,
+    metavar="NAME[=DISPLAY NAME[=HOST:PORT,…]]",
+    help="A location of resources, with the relay nodes that are there; repeatable. By default"
+    " there is one, 'local'.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
 def command(  # noqa: PLR0913 - one parameter for each option
     *,
@@ -102,6 +118,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     tls_key: Path | None,
     database_url: str | None,
     admin_credential_file: Path | None,
+    locations: tuple[str, ...],
     verbose: bool,
 ) -> None:
     """Run the server: REST API and relay, on one port.
@@ -125,6 +142,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         tls_files=files,
         database_url=database_url,
         admin_credential_file=admin_credential_file,
+        locations=_locations(locations),
     )
     logs.configure(verbose=verbose)
     os.umask(0o077)  # also for the files that SQLite makes
@@ -132,6 +150,17 @@ def command(  # noqa: PLR0913 - one parameter for each option
         asyncio.run(serve(options))
     except TowropeError as error:
         raise click.ClickException(error.message) from None
+
+
+def _locations(given: Sequence[str]) -> tuple[Location, ...]:
+    try:
+        found = [parse_location(text) for text in given] or [LOCAL]
+    except TowropeError as error:
+        raise click.UsageError(error.message) from None
+    names = [location.name for location in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise click.UsageError(f"--location names '{min(twice)}' twice; give each location once.")
+    return tuple(found)
 
 
 async def serve(options: Options) -> None:
@@ -198,6 +227,7 @@ def _settings(
         signing_keys=installed.signing_keys_folder,
         database_url=options.database_url or installed.database_url,
         ca_certificate=certificate.authority,
+        locations=options.locations,
     )
 
 
