@@ -1,11 +1,8 @@
 """A control plane in this process, on a database of its own, and clients of it."""
 
-import asyncio
 import base64
 import os
-import shutil
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,6 @@ from towrope.control import administrator
 from towrope.control.administrator import Credential
 from towrope.control.app import ControlPlane
 from towrope.control.settings import Settings, parse_public_url
-from towrope.control.store.database import Database
 from towrope.ops.files import write_private
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -132,32 +128,15 @@ def signing_keys(tmp_path: Path, signing_key: RSAKey) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database at the current revision: copying it takes a fraction of making one."""
-    path = tmp_path_factory.mktemp("database") / "towrope.db"
-
-    async def make() -> None:
-        database = Database(f"sqlite:///{path}")
-        await database.open()
-        await database.close()
-
-    # Not in the tests' event loop, which a fixture of the session cannot have.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(asyncio.run, make()).result()
-    return path
-
-
 @pytest.fixture
-def settings(tmp_path: Path, signing_keys: Path, empty_database: Path) -> Settings:
-    shutil.copy(empty_database, tmp_path / "towrope.db")
+def settings(signing_keys: Path, database_url: str) -> Settings:
     return Settings(
         url=parse_public_url(URL),
         tenant=TENANT,
         subscription=SUBSCRIPTION,
         master=b"m" * 32,
         signing_keys=signing_keys,
-        database_url=f"sqlite+aiosqlite:///{tmp_path / 'towrope.db'}",
+        database_url=database_url,
         ca_certificate=b"-----BEGIN CERTIFICATE-----\n",
         page_size=3,
     )

@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy import update
 
 from towrope.control.store import groups, resource_groups, service_principals
 from towrope.control.store.database import Database
 from towrope.control.store.resource_groups import ResourceGroup
 from towrope.control.store.tables import metadata
+from towrope.control.store.tables import resource_groups as table
 from towrope.wire.errors import TowropeError
 
 
@@ -28,8 +31,9 @@ async def names(database: Database) -> list[str]:
         return [g.name for g in await resource_groups.page(connection, after=None, limit=100)]
 
 
-async def test_the_migrations_make_the_tables(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+@pytest.mark.both_databases
+async def test_the_migrations_make_the_tables(new_database_url: str) -> None:
+    database = Database(new_database_url)
     await database.open()
     async with database.reading() as connection:
         differences = await connection.run_sync(
@@ -39,9 +43,10 @@ async def test_the_migrations_make_the_tables(tmp_path: Path) -> None:
     assert differences == []
 
 
-async def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
+@pytest.mark.both_databases
+async def test_opening_again_keeps_what_is_there(new_database_url: str) -> None:
     for expected in ([], ["a"]):
-        database = Database(url(tmp_path))
+        database = Database(new_database_url)
         await database.open()
         assert await names(database) == expected
         if not expected:
@@ -62,8 +67,9 @@ async def test_sqlite_is_durable_and_shared(tmp_path: Path) -> None:
     assert read == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
-async def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+@pytest.mark.both_databases
+async def test_a_failed_transaction_leaves_nothing(new_database_url: str) -> None:
+    database = Database(new_database_url)
     await database.open()
     with pytest.raises(RuntimeError):
         async with database.writing() as connection:
@@ -76,8 +82,9 @@ async def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_writers_queue_up(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+@pytest.mark.both_databases
+async def test_writers_queue_up(new_database_url: str) -> None:
+    database = Database(new_database_url)
     await database.open()
 
     async def write(name: str) -> None:
@@ -93,8 +100,9 @@ async def test_writers_queue_up(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_two_processes_can_write(tmp_path: Path) -> None:
-    one, other = Database(url(tmp_path)), Database(url(tmp_path))
+@pytest.mark.both_databases
+async def test_two_processes_can_write(new_database_url: str) -> None:
+    one, other = Database(new_database_url), Database(new_database_url)
     await one.open()
     await other.open()
 
@@ -112,8 +120,45 @@ async def test_two_processes_can_write(tmp_path: Path) -> None:
     await other.close()
 
 
-async def test_a_reader_sees_one_state(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+@pytest.mark.both_databases
+async def test_what_a_writer_has_read_stays_so(new_database_url: str) -> None:
+    one, other = Database(new_database_url), Database(new_database_url)
+    await one.open()
+    await other.open()
+    async with one.writing() as connection:
+        await resource_groups.add(connection, ResourceGroup(name="a", location="0", tags={}))
+
+    async def count(database: Database) -> None:
+        for _ in range(10):
+            async with database.writing() as connection:
+                read = await resource_groups.find(connection, "a")
+                assert read is not None
+                more = update(table).values(location=str(int(read.location) + 1))
+                await connection.execute(more)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(count(one))
+        tasks.create_task(count(other))
+    async with one.reading() as connection:
+        counted = await resource_groups.find(connection, "a")
+    assert counted is not None
+    assert counted.location == "20"
+    await one.close()
+    await other.close()
+
+
+@pytest.mark.both_databases
+async def test_two_processes_can_migrate_at_once(new_database_url: str) -> None:
+    program = "import asyncio, sys; from towrope.control.store.database import Database\n"
+    program += "asyncio.run(Database(sys.argv[1]).open())"
+    command = [sys.executable, "-c", program, new_database_url]
+    processes = [await asyncio.create_subprocess_exec(*command) for _ in range(3)]
+    assert [await process.wait() for process in processes] == [0, 0, 0]
+
+
+@pytest.mark.both_databases
+async def test_a_reader_sees_one_state(new_database_url: str) -> None:
+    database = Database(new_database_url)
     await database.open()
     async with database.reading() as reading:
         assert await resource_groups.find(reading, "a") is None
@@ -144,14 +189,15 @@ def test_what_is_no_database_url_is_said_without_it(text: str) -> None:
     assert "hunter2" not in failed.value.message
 
 
-async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+@pytest.mark.both_databases
+async def test_a_newer_schema_is_refused(new_database_url: str) -> None:
+    database = Database(new_database_url)
     await database.open()
     async with database.writing() as connection:
         await connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     await database.close()
     with pytest.raises(TowropeError, match="newer version"):
-        await Database(url(tmp_path)).open()
+        await Database(new_database_url).open()
 
 
 async def test_a_service_principal_of_the_first_revision_keeps_its_secret(tmp_path: Path) -> None:
@@ -181,8 +227,9 @@ async def test_a_service_principal_of_the_first_revision_keeps_its_secret(tmp_pa
     assert memberships == {groups.ADMINISTRATORS}
 
 
-async def test_groups_in_a_circle_end(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+@pytest.mark.both_databases
+async def test_groups_in_a_circle_end(new_database_url: str) -> None:
+    database = Database(new_database_url)
     await database.open()
     async with database.writing() as connection:
         for name in ("a", "b", "c"):

@@ -1,18 +1,19 @@
 """The database: its engine, transactions, and bringing it to the current revision.
 
-SQLite by default, PostgreSQL by URL. Writers of one process queue up here, because SQLite has room
-for one; a transaction that ended without an error is on the disk.
+SQLite by default, PostgreSQL by URL. There is one writer at a time, of all processes that use the
+database: what a writer has read is so until it ends, whichever of the two keeps it. A transaction
+that ended without an error is on the disk.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -21,6 +22,9 @@ from towrope.wire.errors import Hop, TowropeError, foreign
 WRITE_PATIENCE = 30.0
 """Seconds that a writer waits for the writers before it."""
 BUSY_TIMEOUT_MS = 10_000
+POSTGRESQL = "postgresql"
+WRITER_LOCK = int.from_bytes(b"towrope")
+"""The advisory lock of PostgreSQL that a writer holds, and whoever migrates."""
 
 
 class Database:
@@ -30,7 +34,9 @@ class Database:
         """Raises `TowropeError` where `url` names no database that we can speak to."""
         try:
             self._url = _async_url(url)
-            self._engine = create_async_engine(self._url)
+            backend = self._url.get_backend_name()
+            # A connection of the pool may be to a server that was restarted since.
+            self._engine = create_async_engine(self._url, pool_pre_ping=backend == POSTGRESQL)
         except (SQLAlchemyError, ImportError, ValueError):
             # The cause would repeat the URL, which may hold a password.
             raise TowropeError(
@@ -39,6 +45,7 @@ class Database:
                 hop=Hop.SERVER,
             ) from None
         _adapt(self._engine.sync_engine)
+        self._reading = _READING.get(backend, {})
         self._writer = asyncio.Lock()
 
     async def open(self) -> None:
@@ -54,8 +61,8 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one state of the database, and changes nothing."""
-        async with self._engine.connect() as connection:
-            yield connection
+        async with self._engine.connect() as plain:
+            yield await plain.execution_options(**self._reading)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -64,11 +71,25 @@ class Database:
             await self._writer.acquire()
         try:
             async with self._engine.connect() as plain:
-                connection = await plain.execution_options(towrope_begin="BEGIN IMMEDIATE")
+                connection = await plain.execution_options(**_WRITING)
                 async with connection.begin():
+                    await connection.run_sync(_become_the_writer)
                     yield connection
         finally:
             self._writer.release()
+
+
+_WRITING = {"towrope_begin": "BEGIN IMMEDIATE"}
+_READING: Mapping[str, dict[str, Any]] = {
+    POSTGRESQL: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+}
+
+
+def _become_the_writer(connection: Connection) -> None:
+    """SQLite's own lock came with BEGIN IMMEDIATE."""
+    if connection.dialect.name == POSTGRESQL:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(WRITE_PATIENCE * 1000)}")
+        connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
 
 
 def _cannot_open(error: Exception) -> TowropeError:
@@ -81,16 +102,19 @@ def _cannot_open(error: Exception) -> TowropeError:
 
 def _async_url(text: str) -> URL:
     url = make_url(text)
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+    drivers = {"sqlite": "sqlite+aiosqlite", POSTGRESQL: "postgresql+psycopg"}
     return url.set(drivername=drivers.get(url.drivername, url.drivername))
 
 
 def _migrate(url: URL) -> None:
     """On a connection of its own, which a failure leaves nothing of to an event loop."""
-    engine = create_engine(url.set(drivername=url.drivername.replace("+aiosqlite", "")))
+    engine = create_engine(
+        url.set(drivername=url.drivername.replace("+aiosqlite", "")), execution_options=_WRITING
+    )
     _adapt(engine)
     try:
         with engine.begin() as connection:
+            _become_the_writer(connection)
             _upgrade(connection)
     finally:
         engine.dispose()
