@@ -3,7 +3,12 @@
 import pytest
 from lightkube.models.rbac_v1 import PolicyRule
 
-from towrope.client.agent_rights import Impersonation, cluster_rules, namespace_rules
+from towrope.client.agent_rights import (
+    Impersonation,
+    azure_rbac_rules,
+    cluster_rules,
+    namespace_rules,
+)
 
 CHANGING = {"create", "update", "patch", "delete", "deletecollection", "bind", "escalate", "*"}
 
@@ -51,3 +56,23 @@ def test_in_its_namespace_it_reads_what_it_names() -> None:
         return not rule.resourceNames and rule.verbs != ["create"]
 
     assert not [rule for rule in namespace_rules() if is_open(rule)]
+
+
+def test_what_azure_rbac_takes_is_no_part_of_it() -> None:
+    beside = {
+        (verb, resource)
+        for rule in azure_rbac_rules()
+        for verb in rule.verbs
+        for resource in rule.resources or []
+    }
+    changing = {right for right in beside if right[0] in CHANGING}
+    assert {resource for _, resource in changing} == {
+        "clusterroles",
+        "clusterrolebindings",
+        "rolebindings",
+    }
+    assert {right for right in beside if right[0] in ("bind", "escalate")} == {
+        ("bind", "clusterroles"),
+        ("escalate", "clusterroles"),
+    }
+    assert "deletecollection" not in {verb for verb, _ in beside}

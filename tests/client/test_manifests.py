@@ -3,10 +3,18 @@
 from dataclasses import replace
 
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret
-from lightkube.resources.rbac_authorization_v1 import ClusterRole
+from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding
 
-from towrope.client.agent_rights import Impersonation, cluster_rules
-from towrope.client.manifests import IMAGE, Installation, deployment, in_cluster
+from towrope.client.agent_rights import Impersonation, azure_rbac_rules, cluster_rules
+from towrope.client.manifests import (
+    IMAGE,
+    Installation,
+    azure_rbac,
+    azure_rbac_scoped,
+    cluster_scoped,
+    deployment,
+    in_cluster,
+)
 from towrope.wire import names
 
 INSTALLATION = Installation(
@@ -88,6 +96,17 @@ def test_rights_are_those_of_the_clusters_kind() -> None:
         made = in_cluster(replace(INSTALLATION, impersonation=impersonation))
         (role,) = (each for each in made if isinstance(each, ClusterRole))
         assert role.rules == cluster_rules(impersonation)
+
+
+def test_azure_rbac_is_apart_and_goes_with_the_rest() -> None:
+    role, binding = azure_rbac()
+    assert isinstance(role, ClusterRole)
+    assert isinstance(binding, ClusterRoleBinding)
+    assert role.metadata is not None
+    assert binding.roleRef.name == role.metadata.name == "towrope-agent-azure-rbac"
+    assert role.rules == azure_rbac_rules()
+    assert role not in in_cluster(INSTALLATION)
+    assert set(azure_rbac_scoped()) < set(cluster_scoped())
 
 
 def test_another_onboarding_replaces_the_pods() -> None:

@@ -130,5 +130,8 @@ def test_a_controller_in_both(thief: httpx2.Client) -> None:
 
 
 def test_nothing_by_itself(thief: httpx2.Client) -> None:
-    for path in ("/api/v1/secrets", "/api/v1/pods", "/apis/rbac.authorization.k8s.io/v1/roles"):
+    for path in ("/api/v1/secrets", "/api/v1/pods", "/api/v1/namespaces"):
         assert thief.get(path).status_code == 403
+    role = {"metadata": {"name": "thief"}, "rules": []}
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    assert thief.post(path, json=role).status_code == 403

@@ -18,6 +18,8 @@ RESOURCE_VERBS = ("get", "list", "watch", "create", "update", "patch", "delete",
 PATH_VERBS = ("get", "head", "post", "put", "patch", "delete", "options")
 EXTRAS = [f"userextras/{names.OBJECT_ID_EXTRA}", f"userextras/{names.IMPERSONATOR_EXTRA}"]
 _AUTHENTICATION = ["authentication.k8s.io"]
+_READ = ["get", "list", "watch"]
+_RBAC_KINDS = ["clusterroles", "clusterrolebindings", "roles", "rolebindings"]
 
 
 class Impersonation(Enum):
@@ -34,8 +36,8 @@ def cluster_rules(impersonation: Impersonation) -> list[PolicyRule]:
         PolicyRule(apiGroups=[""], resources=["nodes"], verbs=["get", "list"]),
         PolicyRule(
             apiGroups=["rbac.authorization.k8s.io"],
-            resources=["clusterrolebindings", "rolebindings"],
-            verbs=["get", "list", "watch"],
+            resources=_RBAC_KINDS,
+            verbs=_READ,
         ),
         PolicyRule(
             apiGroups=["authorization.k8s.io"],
@@ -79,6 +81,36 @@ def _constrained() -> list[PolicyRule]:
 
 def _on(verbs: tuple[str, ...]) -> list[str]:
     return [f"impersonate-on:{USER_INFO}:{verb}" for verb in verbs]
+
+
+def azure_rbac_rules() -> list[PolicyRule]:
+    """What the agent needs beside to make native RBAC of role assignments.
+
+    Whoever may give any role to anybody has them all: with this a thief of the agent's token is an
+    administrator of the cluster, without the detour over another's identity.
+    """
+    return [
+        PolicyRule(
+            apiGroups=["rbac.authorization.k8s.io"],
+            resources=["clusterroles", "clusterrolebindings", "rolebindings"],
+            verbs=[*_READ, "create", "update", "patch", "delete"],
+        ),
+        PolicyRule(
+            apiGroups=["rbac.authorization.k8s.io"],
+            resources=["clusterroles"],
+            verbs=["bind", "escalate"],
+        ),
+        # For wildcards in roles, and for namespaces that are not there yet.
+        PolicyRule(
+            apiGroups=["apiextensions.k8s.io"],
+            resources=["customresourcedefinitions"],
+            verbs=["list", "watch"],
+        ),
+        PolicyRule(
+            apiGroups=["apiregistration.k8s.io"], resources=["apiservices"], verbs=["list", "watch"]
+        ),
+        PolicyRule(apiGroups=[""], resources=["namespaces"], verbs=["list", "watch"]),
+    ]
 
 
 def namespace_rules() -> list[PolicyRule]:

@@ -1,7 +1,7 @@
 """The objects that `connect` puts into a cluster, as small as the agent's work allows.
 
 They are applied server-side, in this order; `delete` removes the namespace with what is in it, and
-`cluster_scoped` beside it.
+`cluster_scoped` beside it. What Azure RBAC takes is apart: only `enable-features` applies it.
 """
 
 from dataclasses import dataclass, field
@@ -34,7 +34,12 @@ from lightkube.resources.rbac_authorization_v1 import (
 )
 
 from towrope import __version__
-from towrope.client.agent_rights import Impersonation, cluster_rules, namespace_rules
+from towrope.client.agent_rights import (
+    Impersonation,
+    azure_rbac_rules,
+    cluster_rules,
+    namespace_rules,
+)
 from towrope.wire import names
 
 IMAGE = f"ghcr.io/towrope/towrope:{__version__}"
@@ -44,6 +49,8 @@ LABELS = {
 }
 SELECTOR = {"app.kubernetes.io/name": names.AGENT_NAME}
 ONBOARDING_ANNOTATION = "towrope.dev/onboarding"
+AZURE_RBAC_NAME = f"{names.AGENT_NAME}-azure-rbac"
+"""Of the ClusterRole, and its binding, that lets the agent carry out role assignments."""
 SCRATCH = "/run/towrope"
 """Where the agent may write; in memory, for private keys pass through it."""
 AUDIT_VARIABLE = "TOWROPE_AUDIT"
@@ -68,9 +75,6 @@ class Installation:
 
 def in_cluster(installation: Installation) -> list[NamespacedResource | GlobalResource]:
     """Everything but the Deployment."""
-    account = Subject(
-        kind="ServiceAccount", name=names.AGENT_NAME, namespace=names.NAMESPACE, apiGroup=""
-    )
     return [
         _namespace(),
         ServiceAccount(metadata=_meta(), automountServiceAccountToken=False),
@@ -80,16 +84,10 @@ def in_cluster(installation: Installation) -> list[NamespacedResource | GlobalRe
             roleRef=RoleRef(
                 apiGroup="rbac.authorization.k8s.io", kind="Role", name=names.AGENT_NAME
             ),
-            subjects=[account],
+            subjects=[_account()],
         ),
         cluster_role(installation.impersonation),
-        ClusterRoleBinding(
-            metadata=_cluster_meta(),
-            roleRef=RoleRef(
-                apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name=names.AGENT_NAME
-            ),
-            subjects=[account],
-        ),
+        _cluster_role_binding(names.AGENT_NAME),
         ConfigMap(
             metadata=_meta(),
             data={
@@ -110,9 +108,24 @@ def cluster_role(impersonation: Impersonation) -> ClusterRole:
     return ClusterRole(metadata=_cluster_meta(), rules=cluster_rules(impersonation))
 
 
+def azure_rbac() -> list[GlobalResource]:
+    """The agent's rights to make roles and bindings."""
+    role = ClusterRole(metadata=_cluster_meta(AZURE_RBAC_NAME), rules=azure_rbac_rules())
+    return [role, _cluster_role_binding(AZURE_RBAC_NAME)]
+
+
+def azure_rbac_scoped() -> list[tuple[type[GlobalResource], str]]:
+    """The same, to be removed by name."""
+    return [(ClusterRoleBinding, AZURE_RBAC_NAME), (ClusterRole, AZURE_RBAC_NAME)]
+
+
 def cluster_scoped() -> list[tuple[type[GlobalResource], str]]:
     """What outlives the namespace unless it is removed by name."""
-    return [(ClusterRoleBinding, names.AGENT_NAME), (ClusterRole, names.AGENT_NAME)]
+    return [
+        *azure_rbac_scoped(),
+        (ClusterRoleBinding, names.AGENT_NAME),
+        (ClusterRole, names.AGENT_NAME),
+    ]
 
 
 def deployment(installation: Installation) -> Deployment:
@@ -127,6 +140,20 @@ def deployment(installation: Installation) -> Deployment:
                 spec=_pod(installation.image),
             ),
         ),
+    )
+
+
+def _cluster_role_binding(name: str) -> ClusterRoleBinding:
+    return ClusterRoleBinding(
+        metadata=_cluster_meta(name),
+        roleRef=RoleRef(apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name=name),
+        subjects=[_account()],
+    )
+
+
+def _account() -> Subject:
+    return Subject(
+        kind="ServiceAccount", name=names.AGENT_NAME, namespace=names.NAMESPACE, apiGroup=""
     )
 
 
@@ -175,5 +202,5 @@ def _meta(name: str = names.AGENT_NAME) -> ObjectMeta:
     return ObjectMeta(name=name, namespace=names.NAMESPACE, labels=LABELS)
 
 
-def _cluster_meta() -> ObjectMeta:
-    return ObjectMeta(name=names.AGENT_NAME, labels=LABELS)
+def _cluster_meta(name: str = names.AGENT_NAME) -> ObjectMeta:
+    return ObjectMeta(name=name, labels=LABELS)
