@@ -12,8 +12,9 @@ from joserfc.jws import JWSRegistry
 from towrope.agent import tokens
 from towrope.agent.issuers import Issuers
 from towrope.agent.tokens import Rejected, Verified
-from towrope.agent.usernames import caller_of, is_reserved
+from towrope.agent.usernames import caller_of
 from towrope.wire.agent_api import IssuerKind, Trust, TrustedIssuer
+from towrope.wire.reserved_names import is_reserved
 
 NOW = 1_800_000_000
 ISS = "https://towrope.test/v2.0"
@@ -80,7 +81,7 @@ def check(data: bytes) -> None:
         for name in (caller.username, caller.uid, *caller.groups):
             name.encode()
             assert not is_reserved(name)
-            assert not name.strip().lower().startswith("system:")
+            assert not name.strip().lower().startswith(("system:", "towrope:"))
 
 
 def _verify(text: str) -> Verified | Rejected | None:

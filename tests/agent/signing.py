@@ -5,7 +5,7 @@ import json
 from base64 import urlsafe_b64encode
 from typing import Any
 
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from towrope.agent.issuers import Issuer, Issuers
@@ -21,7 +21,7 @@ CLUSTER = (
 OID = "7f3c1d0e-5a52-4d0a-9d0f-2b6f9a1c7e11"
 GROUP = "0f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d01"
 
-SigningKey = RSAKey | ECKey
+SigningKey = RSAKey | ECKey | OKPKey
 
 
 @functools.cache
@@ -35,11 +35,20 @@ def ec_key(curve: str = "P-256") -> ECKey:
     return ECKey.generate_key(curve, {"kid": curve})
 
 
-def key_set(*keys: RSAKey | ECKey, **members: Any) -> dict[str, Any]:
+@functools.cache
+def edwards_key() -> OKPKey:
+    return OKPKey.generate_key("Ed25519", {"kid": "Ed25519"})
+
+
+def key_on(curve: str) -> SigningKey:
+    return edwards_key() if curve == "Ed25519" else ec_key(curve)
+
+
+def key_set(*keys: SigningKey, **members: Any) -> dict[str, Any]:
     return {"keys": [{**key.as_dict(private=False), **members} for key in keys]}
 
 
-def trusted(*keys: RSAKey | ECKey, **changes: Any) -> TrustedIssuer:
+def trusted(*keys: SigningKey, **changes: Any) -> TrustedIssuer:
     """The server's own issuer, as the server describes it to the agent of `CLUSTER`."""
     known: dict[str, Any] = {
         "name": "towrope",
@@ -52,7 +61,7 @@ def trusted(*keys: RSAKey | ECKey, **changes: Any) -> TrustedIssuer:
     return TrustedIssuer(**{**known, **changes})
 
 
-def issuer(*keys: RSAKey | ECKey, **changes: Any) -> Issuer:
+def issuer(*keys: SigningKey, **changes: Any) -> Issuer:
     made = trusted(*keys, **changes)
     return Issuers(Trust(issuers=(made,))).find(made.issuers[0], ())
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 import httpx2
 import pytest
@@ -25,10 +26,10 @@ CONFIG = SingleConfig(
 Handler = Callable[[httpx2.Request], Coroutine[None, None, httpx2.Response]]
 
 
-async def reviewed(handler: Handler, access: Access = ACCESS) -> Verdict:
+async def reviewed(handler: Handler, access: Access = ACCESS, caller: Caller = CALLER) -> Verdict:
     reviews = AccessReviews(CONFIG, transport=httpx2.MockTransport(handler))
     try:
-        return await reviews.review(CALLER, access)
+        return await reviews.review(caller, access)
     finally:
         await reviews.close()
 
@@ -74,6 +75,52 @@ async def test_the_caller_is_asked_about_as_the_apiserver_knows_it() -> None:
             "namespace": "n",
         },
     }
+
+
+async def asked(caller: Caller, access: Access = ACCESS) -> dict[str, Any]:
+    seen: list[dict[str, Any]] = []
+
+    async def handler(request: httpx2.Request) -> httpx2.Response:
+        seen.append(json.loads(request.content)["spec"])
+        return await answering({"allowed": True})(request)
+
+    await reviewed(handler, access, caller)
+    return seen[0]
+
+
+async def test_what_is_no_resource_is_a_path() -> None:
+    spec = await asked(CALLER, Access(verb="get", path="/metrics"))
+    assert spec["nonResourceAttributes"] == {"verb": "get", "path": "/metrics"}
+    assert "resourceAttributes" not in spec
+
+
+OID = "7f3c1d0e-5a52-4d0a-9d0f-2b6f9a1c7e11"
+
+
+@pytest.mark.parametrize(
+    ("caller", "groups"),
+    [
+        (Caller(username="a"), ["system:authenticated"]),
+        (
+            Caller(username="a", groups=("g",), object_ids=(OID,)),
+            ["g", f"towrope:oid:{OID}", "system:authenticated"],
+        ),
+        (
+            Caller(username="system:serviceaccount:shop:till"),
+            ["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"],
+        ),
+        (
+            Caller(username="system:serviceaccount:shop:till", groups=("g",)),
+            ["g", "system:authenticated"],
+        ),
+        (Caller(username="system:anonymous"), ["system:unauthenticated"]),
+        (Caller(username="a", groups=("system:authenticated",)), ["system:authenticated"]),
+    ],
+)
+async def test_the_groups_are_those_that_the_apiserver_gives(
+    caller: Caller, groups: list[str]
+) -> None:
+    assert (await asked(caller))["groups"] == groups
 
 
 @pytest.mark.parametrize(

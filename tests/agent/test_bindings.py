@@ -16,8 +16,10 @@ from towrope.agent import bindings as module
 from towrope.agent.bindings import Bindings
 from towrope.ops import tasks
 from towrope.wire.errors import Unreachable
+from towrope.wire.names import object_id_group
 
 WITHIN = 5.0
+BY_ID = object_id_group("0f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d01")
 CLUSTER = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 NAMESPACED = "/apis/rbac.authorization.k8s.io/v1/rolebindings"
 
@@ -104,10 +106,11 @@ async def test_the_groups_of_all_bindings() -> None:
         binding("a", "g4", namespace="two"),
         {**binding("none", namespace="two"), "subjects": None},
         binding("own", "system:authenticated", "System:Masters", namespace="two"),
+        binding("ours", BY_ID, f"{BY_ID}0", BY_ID.upper(), "towrope:", namespace="two"),
     ]
     async with running(apiserver) as bindings:
         found = await bindings.groups()
-        assert found == {"g1", "g2", "g3", "g4"}
+        assert found == {"g1", "g2", "g3", "g4", BY_ID}
         assert await bindings.groups() is found
 
 

@@ -99,6 +99,7 @@ ADA = Caller(
     uid=OID,
     extra={"oid": (OID,)},
     issuer="towrope",
+    object_ids=(OID,),
 )
 FOREIGN = "https://elsewhere.test/"
 

@@ -33,11 +33,13 @@ ALICE = Caller(
     uid="33333333-3333-4333-8333-333333333333",
     extra={"oid": ("33333333-3333-4333-8333-333333333333",)},
     issuer="towrope",
+    object_ids=("33333333-3333-4333-8333-333333333333",),
 )
 ALICES_FIELDS = (
     (b"Impersonate-User", b"alice@shop.example"),
     (b"Impersonate-Group", b"11111111-1111-4111-8111-111111111111"),
     (b"Impersonate-Group", b"2222"),
+    (b"Impersonate-Group", b"towrope:oid:33333333-3333-4333-8333-333333333333"),
     (b"Impersonate-Uid", b"33333333-3333-4333-8333-333333333333"),
     (b"Impersonate-Extra-towrope.dev%2Foid", b"33333333-3333-4333-8333-333333333333"),
 )
@@ -80,9 +82,10 @@ async def test_a_callers_identity_becomes_fields() -> None:
     decision = await decided(reviews=reviews)
     assert decision == Decision(
         principal="alice@shop.example",
-        groups=ALICE.groups,
+        groups=ALICE.all_groups,
         credential=ALICES_FIELDS,
         is_impersonated=True,
+        acting=replace(ALICE, extra={"towrope.dev/oid": ALICE.extra["oid"]}),
     )
     assert reviews.asked == [], "nobody is asked where nothing is claimed"
 
@@ -107,6 +110,9 @@ async def test_keys_of_extra_are_percent_encoded_under_a_domain() -> None:
     [
         *({"username": name} for name in ("", "system:admin", "SYSTEM:admin", " a", "a\r\nX: b")),
         *({"username": name} for name in ("a\0", "a ", "a\ud800", " system:x")),
+        *({"username": name} for name in ("towrope:oid:x", "Towrope:x")),
+        *({"object_ids": (found,)} for found in ("", "x", "a\n", f"{ALICE.uid}\n")),
+        {"groups": ("a", "towrope:oid:11111111-1111-4111-8111-111111111111")},
         *({"groups": ("a", name)} for name in ("system:masters", "System:Masters", "", "a\nb")),
         *({"uid": uid} for uid in ("system:x", "a\tb", "\x7f")),
         *({"extra": {"oid": (value,)}} for value in ("system:x", "", "a\n")),
@@ -151,10 +157,17 @@ async def test_all_that_is_named_is_reviewed_and_goes_upstream_with_the_caller()
         ALICE.uid,
     )
     assert asking.extra == {"towrope.dev/oid": ALICE.extra["oid"]}, "as the apiserver knows it"
+    acting = Caller(
+        username="jane",
+        groups=("g1", "g2"),
+        uid="u1",
+        extra={"acme.example/scopes": ("s1", "s2"), IMPERSONATOR: (ALICE.username,)},
+    )
     assert decision == Decision(
         principal=ALICE.username,
-        groups=ALICE.groups,
+        groups=ALICE.all_groups,
         subject="jane",
+        acting=acting,
         is_impersonated=True,
         credential=(
             (b"Impersonate-User", b"jane"),
@@ -326,7 +339,7 @@ def as_the_apiserver_reads(fields: Fields) -> dict[str, object]:
 
 ALICE_AS_READ = {
     "user": [ALICE.username],
-    "groups": list(ALICE.groups),
+    "groups": list(ALICE.all_groups),
     "uid": [ALICE.uid],
     "extra": {"towrope.dev/oid": list(ALICE.extra["oid"])},
 }
@@ -463,7 +476,7 @@ async def test_acting_as_another_is_in_the_audit_event() -> None:
     async with rig.running(decide=verified(Reviews())) as gate:
         await gate.ask(get("Impersonate-User: jane", bearer=CALLERS_JWT))
         event = await gate.event()
-        assert (event.principal, event.groups) == (ALICE.username, ALICE.groups)
+        assert (event.principal, event.groups) == (ALICE.username, ALICE.all_groups)
         assert event.impersonated == "jane"
 
 

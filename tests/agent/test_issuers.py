@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from tests.agent import signing
 from tests.agent.signing import base64url, ec_key, key_set, rsa_key
@@ -13,6 +13,9 @@ from towrope.agent.issuers import KEYS_LIMIT, Issuers
 from towrope.wire.agent_api import Trust
 
 PUBLIC = rsa_key().as_dict(private=False)
+EC_KEY = ec_key().as_dict(private=False)
+EDWARDS = OKPKey.generate_key("Ed25519", {"kid": "ed"}).as_dict(private=False)
+KEY_AGREEMENT = OKPKey.generate_key("X25519").as_dict(private=False)
 
 
 def keys_of(*values: Any) -> list[tuple[str | None, set[str]]]:
@@ -27,6 +30,8 @@ def test_a_key_verifies_what_its_type_and_its_own_word_allow() -> None:
     assert keys_of({**PUBLIC, "key_ops": ["verify"]}) == [("a", rsa)]
     assert keys_of(ec_key().as_dict(private=False)) == [("P-256", {"ES256"})]
     assert keys_of(ec_key("P-521").as_dict(private=False)) == [("P-521", {"ES512"})]
+    assert keys_of(EDWARDS) == [("ed", {"EdDSA", "Ed25519"})]
+    assert keys_of({**EDWARDS, "alg": "EdDSA"}) == [("ed", {"EdDSA"})]
 
 
 def test_a_private_key_is_only_looked_at_from_outside() -> None:
@@ -65,6 +70,9 @@ UNFIT: dict[str, Any] = {
     "a modulus without end": {**PUBLIC, "n": "A" * 5000},
     "an exponent of one": {**PUBLIC, "e": "AQ"},
     "an unknown curve": {**ec_key().as_dict(private=False), "crv": "P-192"},
+    "a curve that signs nothing here": KEY_AGREEMENT,
+    "a curve of others": ECKey.generate_key("secp256k1").as_dict(private=False),
+    "another curve's number": {**EDWARDS, "x": KEY_AGREEMENT["x"][:-4]},
     "off the curve": {**ec_key().as_dict(private=False), "x": "AQAB"},
 }
 
@@ -102,7 +110,7 @@ VALUES = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_
 MEMBERS = st.sampled_from(["kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "key_ops", "d"])
 
 
-@given(st.sampled_from([PUBLIC, ec_key().as_dict(private=False)]), st.dictionaries(MEMBERS, VALUES))
+@given(st.sampled_from([PUBLIC, EC_KEY, EDWARDS]), st.dictionaries(MEMBERS, VALUES))
 def test_any_key_is_read_or_left_out(known: dict[str, Any], changes: dict[str, Any]) -> None:
     for _, algorithms in keys_of({**known, **changes}):
-        assert all(name.startswith(("RS", "PS", "ES")) for name in algorithms)
+        assert all(name.startswith(("RS", "PS", "ES", "Ed")) for name in algorithms)

@@ -17,6 +17,7 @@ from towrope.agent.tokens import Rejected, Verified
 from towrope.agent.usernames import caller_of
 from towrope.wire.agent_api import GROUPS_LIMIT, IssuerKind, ResolvedPrincipal, ResolvePrincipal
 from towrope.wire.errors import Hop, NotFound, Unreachable
+from towrope.wire.names import external_object_id, object_id_group
 
 OTHER = "1f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d02"
 UNBOUND = "2f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d03"
@@ -150,6 +151,56 @@ async def test_prefixes_are_the_clusters_and_not_the_issuers() -> None:
     }
     assert await played.groups_of(given, **oidc) == ("corp:ops",)
     assert played.asked[0].groups == ("dev", "ops")
+
+
+async def test_a_group_that_a_role_assignment_names_is_known_by_its_object_id() -> None:
+    played = Played()
+    played.bound = frozenset({object_id_group(GROUP), object_id_group(OID), OTHER})
+    found = await played.ask(claims(groups=[GROUP, OTHER, UNBOUND]))
+    assert isinstance(found, Caller)
+    assert found.groups == (GROUP, OTHER, UNBOUND)
+    assert found.object_ids == (OID, GROUP)
+    capitals = await played.ask(claims(groups=[GROUP.upper()]), kind=IssuerKind.ENTRA)
+    assert isinstance(capitals, Caller)
+    assert object_id_group(GROUP) in capitals.all_groups
+    assert played.asked == []
+
+
+async def test_groups_that_role_assignments_name_are_asked_about_too() -> None:
+    played = Played()
+    played.bound = frozenset({object_id_group(GROUP), object_id_group(OTHER), "developers"})
+    found = await played.ask(claims(**OVERAGE))
+    assert isinstance(found, Caller)
+    assert played.asked[0].groups == (GROUP, OTHER)
+    assert found.all_groups == (GROUP, object_id_group(OID), object_id_group(GROUP))
+    played.members = set()
+    assert await played.groups_of(claims(**OVERAGE), hints=1) == ()
+
+
+async def test_another_providers_groups_have_no_object_ids() -> None:
+    """It calls them what it likes, and could call them as one of another directory."""
+    played = Played()
+    played.bound = frozenset({object_id_group(GROUP), "towrope:oid:x"})
+    found = await played.ask(claims(), kind=IssuerKind.OIDC)
+    assert isinstance(found, Caller)
+    assert found.object_ids == (external_object_id(signing.ISS, OID),)
+    await played.ask(claims(**OVERAGE), kind=IssuerKind.OIDC)
+    assert played.asked[0].groups == ()
+
+
+async def test_bindings_that_are_not_known_give_no_groups() -> None:
+    played = Played()
+    played.memberships = Memberships(played._resolve, Unknown())
+    assert await played.groups_of(claims(groups=None)) == ()
+    with pytest.raises(Unreachable):
+        await played.ask(claims())
+
+
+class Unknown:
+    """A cluster whose bindings cannot be read."""
+
+    async def groups(self) -> frozenset[str]:
+        raise Unreachable("not known", hop=Hop.APISERVER)
 
 
 async def test_the_server_cannot_put_a_caller_into_other_groups() -> None:

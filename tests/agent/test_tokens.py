@@ -51,10 +51,11 @@ def test_a_token_of_the_issuer_is_verified() -> None:
     [
         *(("RS256", ""), ("RS384", ""), ("RS512", ""), ("PS256", ""), ("PS384", ""), ("PS512", "")),
         *(("ES256", "P-256"), ("ES384", "P-384"), ("ES512", "P-521")),
+        *(("EdDSA", "Ed25519"), ("Ed25519", "Ed25519")),
     ],
 )
 def test_every_algorithm_with_a_key_of_its_own(algorithm: str, curve: str) -> None:
-    key = ec_key(curve) if curve else rsa_key()
+    key = signing.key_on(curve) if curve else rsa_key()
     issuer = signing.issuer(key, algorithms=(algorithm,))
     assert isinstance(verify(signing.token(key, algorithm), issuer), Verified)
     assert "is signed by" in reason(
@@ -200,6 +201,33 @@ def test_of_a_tenant_alone() -> None:
     assert isinstance(verify(signing.token(tid=tenant), issuer), Verified)
     for other in ("x", None, [tenant]):
         assert "another tenant" in reason(signing.token(tid=other), issuer)
+
+
+def again(text: str, issuer: Issuer, *, now: float) -> Verified | Rejected:
+    token = tokens.parse(text)
+    assert token is not None
+    return tokens.verify_again(token, issuer, now=now)
+
+
+def test_verified_again_a_token_may_have_ended() -> None:
+    for later in (0, 3600 + 61, 10_000_000):
+        assert isinstance(again(signing.token(), signing.issuer(), now=NOW + later), Verified)
+
+
+def test_verified_again_its_key_may_have_gone_only_after_it_ended() -> None:
+    changed = signing.issuer(rsa_key("b"))
+    within = again(signing.token(), changed, now=NOW + 3660)
+    assert isinstance(within, Rejected)
+    assert "not among the issuer's keys" in within.reason
+    assert isinstance(again(signing.token(), changed, now=NOW + 3661), Verified)
+
+
+def test_verified_again_it_must_still_be_for_this_cluster() -> None:
+    for keys in ((rsa_key(),), (rsa_key("b"),)):
+        for later in (0, 10_000):
+            for changes in ({"audiences": ("other",)}, {"tenant": "other"}):
+                issuer = signing.issuer(*keys, **changes)
+                assert isinstance(again(signing.token(), issuer, now=NOW + later), Rejected)
 
 
 def test_of_another_issuer_with_the_same_key() -> None:

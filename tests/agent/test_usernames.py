@@ -15,8 +15,10 @@ from towrope.agent import tokens
 from towrope.agent.caller import Caller
 from towrope.agent.issuers import Issuers
 from towrope.agent.tokens import Rejected, Verified
-from towrope.agent.usernames import GROUPS_LIMIT, NAME_LIMIT, caller_of, is_reserved
+from towrope.agent.usernames import GROUPS_LIMIT, NAME_LIMIT, caller_of
 from towrope.wire.agent_api import IssuerKind, Trust
+from towrope.wire.names import external_object_id, object_id_group
+from towrope.wire.reserved_names import is_reserved
 
 
 def read(given_claims: dict[str, Any], **issuer: Any) -> Caller | Rejected:
@@ -46,7 +48,9 @@ def test_a_user() -> None:
         uid=OID,
         extra={"oid": (OID,)},
         issuer="towrope",
+        object_ids=(OID,),
     )
+    assert caller(claims()).all_groups == (GROUP, object_id_group(OID))
 
 
 def test_an_application_is_its_object_id() -> None:
@@ -76,12 +80,37 @@ def test_another_provider_with_prefixes() -> None:
         "username_prefix": "corp:",
         "groups_prefix": "corp:",
     }
-    found = caller({"sub": "42", "roles": ["dev", "dev", "ops"]}, **oidc)
+    known = {"iss": signing.ISS, "sub": "42"}
+    found = caller({**known, "roles": ["dev", "dev", "ops"]}, **oidc)
+    made = external_object_id(signing.ISS, "42")
     assert found == Caller(
-        username="corp:42", groups=("corp:dev", "corp:ops"), uid="42", issuer="towrope"
+        username="corp:42",
+        groups=("corp:dev", "corp:ops"),
+        uid=made,
+        extra={"oid": (made,)},
+        issuer="towrope",
+        object_ids=(made,),
     )
-    assert caller({"sub": "42", "roles": "dev"}, **oidc).groups == ("corp:dev",)
-    assert caller({"sub": "42"}, **oidc).groups == ()
+    assert caller({**known, "roles": "dev"}, **oidc).groups == ("corp:dev",)
+    assert caller(known, **oidc).groups == ()
+
+
+def test_another_providers_oid_means_nothing() -> None:
+    """Whoever may choose it would choose the object id of somebody else."""
+    oidc: dict[str, Any] = {"kind": IssuerKind.OIDC}
+    found = caller(claims(sub="mallory", oid=OID), **oidc)
+    made = external_object_id(signing.ISS, "mallory")
+    assert (found.uid, found.object_ids, found.extra) == (made, (made,), {"oid": (made,)})
+    assert object_id_group(OID) not in found.all_groups
+    assert caller(claims(sub=OID), **oidc).object_ids == (external_object_id(signing.ISS, OID),)
+    for value in (None, "", 7):
+        assert "whose it is" in reason(claims(sub=value, oid=OID), **oidc)
+
+
+def test_what_is_no_object_id_makes_no_group() -> None:
+    for given_claims in (claims(oid="ada"), claims(oid=None, sub=OID), claims(oid=f"{OID}\u0660")):
+        assert caller(given_claims).all_groups == (GROUP,)
+    assert caller(claims(oid=OID.upper())).all_groups == (GROUP, object_id_group(OID))
 
 
 @pytest.mark.parametrize(("verified", "good"), [(True, True), (False, False), ("true", False)])
@@ -136,6 +165,12 @@ RESERVED = [
     "system%ff:masters",
     "%E2%80%8Bsystem:masters",
     "%00system:masters",
+    object_id_group(OID),
+    "TowRope:oid:x",
+    " towrope:",
+    "tow\u200brope:oid:x",
+    "%2574owrope%3Aoid:x",
+    "\uff54owrope\uff1aoid:x",
 ]
 
 
@@ -149,9 +184,15 @@ def test_a_name_of_kubernetes_is_refused_anywhere(place: str, name: str) -> None
     assert is_reserved(name)
 
 
-@pytest.mark.parametrize("prefix", ["system:", "sys", "system", "corp:", "Sys%"])
+@pytest.mark.parametrize("prefix", ["system:", "sys", "system", "corp:", "Sys%", "tow"])
 def test_no_prefix_makes_or_hides_one(prefix: str) -> None:
-    rest = {"system:": "masters", "sys": "tem:masters", "system": ":masters", "Sys%": "74em:x"}
+    rest = {
+        "tow": "rope:oid:x",
+        "system:": "masters",
+        "sys": "tem:masters",
+        "system": ":masters",
+        "Sys%": "74em:x",
+    }
     name = rest.get(prefix, "system:masters")
     assert "names '" in reason(claims(upn=name), username_prefix=prefix)
     assert "names '" in reason(claims(groups=[name]), groups_prefix=prefix)
@@ -212,7 +253,7 @@ def test_no_claims_bring_a_forbidden_name(values: dict[str, Any], prefix: str) -
             unicodedata.category(c) in ("Zs", "Cn", "Co") for c in name if not c.isprintable()
         )
         plain = unicodedata.normalize("NFKC", unquote(unicodedata.normalize("NFKC", name)))
-        assert not plain.casefold().strip().startswith("system:")
+        assert not plain.casefold().strip().startswith(("system:", "towrope:"))
         name.encode()
 
 

@@ -10,6 +10,7 @@ from tests.fixtures.cluster import Cluster
 from tests.fixtures.installation import Installation, until
 from tests.fixtures.people import People
 from tests.fixtures.workplace import Proxy, Workplace
+from towrope.wire.names import object_id_group
 
 BINDING = "documented-application"
 
@@ -54,7 +55,7 @@ def test_kubectl_acts_as_the_application(its: Proxy, object_id: str, cluster: Cl
     its.kubectl("get", "configmap", "the-deployer-was-here", check=False)
     seen = impersonated(cluster, "the-deployer-was-here")
     assert seen["username"] == object_id
-    assert seen["groups"] == ["system:authenticated"]
+    assert seen["groups"] == [object_id_group(object_id), "system:authenticated"]
     who = json.loads(its.out("auth", "whoami", "-o", "json"))["status"]["userInfo"]
     assert (who["username"], who["uid"]) == (object_id, object_id)
 

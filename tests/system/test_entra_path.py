@@ -16,6 +16,7 @@ from tests.fixtures.people import People, Person
 from tests.fixtures.signing_in import device_code, enter_code
 from tests.fixtures.workplace import Proxy, Workplace
 from tests.fixtures.workshop import Workshop
+from towrope.wire.names import object_id_group
 
 BINDING = "documented-person"
 
@@ -55,7 +56,7 @@ def test_kubectl_acts_as_the_person(
     hers.kubectl("get", "configmap", "grace-was-here", check=False)
     seen = impersonated(cluster, "grace-was-here")
     assert seen["username"] == entity
-    assert seen["groups"] == ["system:authenticated"]
+    assert seen["groups"] == [object_id_group(grace.object_id), "system:authenticated"]
     assert seen["uid"] == grace.object_id
 
 
@@ -63,7 +64,7 @@ def test_whoami_tells_the_truth(hers: Proxy, entity: str, grace: Person) -> None
     who = json.loads(hers.out("auth", "whoami", "-o", "json"))["status"]["userInfo"]
     assert who["username"] == entity
     assert who["uid"] == grace.object_id
-    assert who["groups"] == ["system:authenticated"]
+    assert who["groups"] == [object_id_group(grace.object_id), "system:authenticated"]
     assert hers.out("auth", "can-i", "*", "*").strip() == "yes"
 
 

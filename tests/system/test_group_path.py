@@ -14,6 +14,7 @@ from tests.fixtures.cluster import Cluster
 from tests.fixtures.installation import Installation, until
 from tests.fixtures.people import People, Person
 from tests.fixtures.workplace import Proxy
+from towrope.wire.names import object_id_group
 
 BINDING = "documented-group"
 GROUP = "Shop Operators"
@@ -58,12 +59,14 @@ def test_a_member_has_the_groups_right(bound: Bound, cluster: Cluster) -> None:
     bound.proxy.kubectl("get", "configmap", "kit-was-here", check=False)
     seen = impersonated(cluster, "kit-was-here")
     assert seen["username"] == bound.member.user_principal_name
-    assert seen["groups"] == [bound.group, "system:authenticated"]
+    own = object_id_group(bound.member.object_id)
+    assert seen["groups"] == [bound.group, own, "system:authenticated"]
 
 
 def test_whoami_names_the_group(bound: Bound) -> None:
     who = json.loads(bound.proxy.out("auth", "whoami", "-o", "json"))["status"]["userInfo"]
-    assert who["groups"] == [bound.group, "system:authenticated"]
+    own = object_id_group(bound.member.object_id)
+    assert who["groups"] == [bound.group, own, "system:authenticated"]
 
 
 def test_a_member_of_a_group_in_the_group_has_it_too(bound: Bound, people: People) -> None:

@@ -24,6 +24,7 @@ from tests.fixtures.forgery import Mint, encode, mint_of, sign
 from tests.fixtures.installation import Installation, Proxy
 from tests.fixtures.people import People, Person
 from tests.fixtures.raw import raw_connection
+from towrope.wire.names import object_id_group
 
 AGENT = "system:serviceaccount:towrope:towrope-agent"
 OTHER_CLUSTER = (
@@ -363,7 +364,8 @@ def assert_as_herself(outcome: Outcome, person: Person) -> None:
         assert event["user"]["username"] == AGENT
         impersonated = event["impersonatedUser"]
         assert impersonated["username"] == person.user_principal_name
-        assert impersonated.get("groups", []) == ["system:authenticated"]
+        own = object_id_group(person.object_id)
+        assert impersonated.get("groups", []) == [own, "system:authenticated"]
         assert impersonated.get("uid") == person.object_id
         assert list(impersonated.get("extra", {}).values()) == [[person.object_id]]
 
@@ -385,6 +387,8 @@ RESERVED = (
     "system%3Amasters",
     "%73ystem:masters",
     "%2573ystem:masters",
+    "towrope:oid:00000000-0000-4000-8000-000000000000",
+    "Tow\u200brope:oid:x",
 )
 
 

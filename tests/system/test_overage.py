@@ -18,6 +18,7 @@ from tests.fixtures.database import fill
 from tests.fixtures.installation import Installation, until
 from tests.fixtures.people import People, Person
 from tests.fixtures.workplace import Proxy
+from towrope.wire.names import object_id_group
 
 ADD_GROUP = (
     "insert into groups (object_id, key, display_name, mail_nickname, created)"
@@ -88,7 +89,9 @@ def test_the_bound_group_counts_and_no_other_is_told(crowded: Crowded, cluster: 
     assert may_list(crowded.proxy)
     marker = f"crowded{crowded.count}-was-here"
     crowded.proxy.kubectl("get", "configmap", marker, check=False)
-    assert impersonated(cluster, marker)["groups"] == [crowded.bound, "system:authenticated"]
+    groups = impersonated(cluster, marker)["groups"]
+    own = object_id_group(crowded.person.object_id)
+    assert groups == [crowded.bound, own, "system:authenticated"]
 
 
 def test_a_request_costs_no_more_than_others(crowded: Crowded) -> None:

@@ -18,6 +18,7 @@ from tests.fixtures.people import People, browser_environment
 from tests.fixtures.raw import ask as send_get
 from tests.fixtures.raw import raw_connection
 from tests.fixtures.workplace import Proxy, Workplace
+from towrope.wire.names import object_id_group
 
 ISSUER = "partners"
 
@@ -84,7 +85,9 @@ def test_a_person_of_the_provider_acts_under_its_prefix(theirs: Proxy, cluster: 
     theirs.kubectl("get", "configmap", "a-guest-was-here", check=False)
     seen = impersonated(cluster, "a-guest-was-here")
     assert seen["username"] == f"{ISSUER}:ada@example.org"
-    assert seen["groups"] == [f"{ISSUER}:devs", f"{ISSUER}:ops", "system:authenticated"]
+    own = object_id_group(seen["uid"])
+    groups = [f"{ISSUER}:devs", f"{ISSUER}:ops", own]
+    assert seen["groups"] == [*groups, "system:authenticated"]
     who = json.loads(theirs.out("auth", "whoami", "-o", "json"))["status"]["userInfo"]
     assert who["username"] == f"{ISSUER}:ada@example.org"
 
@@ -143,7 +146,8 @@ def test_a_user_of_entra_goes_by_the_principal_name(
     assert ask(proxy, token, marker) == 403
     seen = impersonated(cluster, marker)
     assert seen["username"] == "ada@contoso.example"
-    assert seen["groups"] == ["0f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d01", "system:authenticated"]
+    groups = ["0f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d01", object_id_group(ADA)]
+    assert seen["groups"] == [*groups, "system:authenticated"]
     assert seen["uid"] == ADA
 
 

@@ -4,6 +4,7 @@ They are what membership is asked for: a caller's other groups decide nothing in
 """
 
 import asyncio
+import re
 from collections.abc import Iterable
 from contextlib import aclosing
 from typing import Any
@@ -17,9 +18,11 @@ from lightkube.models.rbac_v1 import Subject
 from lightkube.resources.rbac_authorization_v1 import ClusterRoleBinding, RoleBinding
 
 from towrope.agent.cluster import mapped
-from towrope.agent.usernames import is_reserved
+from towrope.agent.usernames import OBJECT_ID
 from towrope.ops.backoff import Backoff
 from towrope.wire.errors import Hop, TowropeError, Unreachable
+from towrope.wire.names import object_id_group
+from towrope.wire.reserved_names import is_reserved
 
 READY_WITHIN = 5.0
 LIST_WITHIN = 30.0
@@ -32,6 +35,9 @@ GROUPS_LIMIT = 16_384
 LONGEST_DELAY = 30.0
 
 Binding = ClusterRoleBinding | RoleBinding
+
+# What bindings made from role assignments name; nothing else of ours is a group.
+_BY_OBJECT_ID = re.compile(re.escape(object_id_group("")) + OBJECT_ID.pattern)
 
 _log = structlog.get_logger()
 
@@ -152,7 +158,8 @@ def _put(items: dict[str, tuple[str, ...]], binding: Binding) -> None:
 
 def _groups(subjects: Iterable[Subject]) -> Iterable[str]:
     for subject in subjects:
-        if subject.kind == "Group" and not is_reserved(subject.name):
+        is_by_id = _BY_OBJECT_ID.fullmatch(subject.name) is not None
+        if subject.kind == "Group" and (is_by_id or not is_reserved(subject.name)):
             yield subject.name
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from towrope.wire.names import object_id_group
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -15,3 +17,10 @@ class Caller:
     """Keys in lower case; `oid` is the caller's object id."""
     issuer: str = ""
     """The name of the trusted issuer that vouches for it."""
+    object_ids: tuple[str, ...] = ()
+    """Its own, and those of its groups that role assignments name here."""
+
+    @property
+    def all_groups(self) -> tuple[str, ...]:
+        """As the apiserver is told: those of the token, and those that the agent alone gives."""
+        return (*self.groups, *map(object_id_group, self.object_ids))

@@ -10,11 +10,11 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from towrope.agent import tokens
 from towrope.agent.caller import Caller
-from towrope.agent.issuers import Issuers
+from towrope.agent.issuers import Issuer, Issuers
 from towrope.agent.memberships import Memberships
 from towrope.agent.tokens import Rejected, Token, Verified
 from towrope.agent.trust import CurrentTrust
@@ -50,6 +50,10 @@ class Decision:
     """Whom the caller acts as, where it asked to act as somebody else (`kubectl --as`)."""
     hint: str = ""
     """A sentence for the caller where the apiserver answers 401 to a credential of its own."""
+    acting: Caller | None = None
+    """For whom the apiserver takes the request, where an identity was verified."""
+    as_of: int = 0
+    """`CurrentTrust.hints` from before it was decided: with another one it may be out of date."""
 
 
 Impersonate = Callable[[Caller, RequestHead], Awaitable[Decision]]
@@ -100,12 +104,31 @@ class Identification:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._known_by = trust.issuers
 
+    @property
+    def as_of(self) -> int:
+        """What `Decision.as_of` is of one that is not out of date."""
+        return self._trust.hints
+
     async def decide(self, head: RequestHead) -> Decision:
         """Raises `Unauthenticated`, `Unreachable`, or what `impersonate` raises."""
+        as_of = self.as_of
         found = await self._identify(bearer_token(head))
         if isinstance(found, Caller):
-            return await self._impersonate(found, head)
+            return replace(await self._impersonate(found, head), as_of=as_of)
         return as_it_came(head, hint=found)
+
+    async def decide_again(self, head: RequestHead) -> Decision:
+        """Of a request that still runs, and whose caller was verified when it began. That its token
+        ended meanwhile does not matter. Raises as `decide` does."""
+        as_of = self.as_of
+        token = tokens.parse(bearer_token(head).decode())
+        assert token is not None, "it was verified before"
+        issuers = await self._trust.current()
+        if not issuers.trusts(token.iss):
+            raise _rejected(token.iss, Rejected(reason="it is not trusted any more"))
+        issuer = issuers.find(token.iss, token.audience)
+        known = _known(issuers, issuer, tokens.verify_again(token, issuer, now=self._clock()))
+        return replace(await self._impersonate(await self._completed(known), head), as_of=as_of)
 
     async def _identify(self, bearer: bytes) -> Caller | str:
         """The caller; or, where its token is not ours to judge, a hint for it."""
@@ -145,12 +168,7 @@ class Identification:
             if issuers.trusts(token.iss):
                 issuer = issuers.find(token.iss, token.audience)
                 found = tokens.verify(token, issuer, now=self._clock())
-        if isinstance(found, Rejected):
-            raise _rejected(issuer.name, found)
-        caller = caller_of(found)
-        if isinstance(caller, Rejected):
-            raise _rejected(issuer.name, caller)
-        return _Known(issuers=issuers, verified=found, caller=caller)
+        return _known(issuers, issuer, found)
 
     async def _completed(self, known: "_Known") -> Caller:
         found = await self._memberships.complete(
@@ -179,6 +197,15 @@ class _Known:
     issuers: Issuers
     verified: Verified
     caller: Caller
+
+
+def _known(issuers: Issuers, issuer: Issuer, found: Verified | Rejected) -> _Known:
+    if isinstance(found, Rejected):
+        raise _rejected(issuer.name, found)
+    caller = caller_of(found)
+    if isinstance(caller, Rejected):
+        raise _rejected(issuer.name, caller)
+    return _Known(issuers=issuers, verified=found, caller=caller)
 
 
 def _hint(token: Token, issuers: Issuers) -> str:

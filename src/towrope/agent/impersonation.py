@@ -15,9 +15,11 @@ from urllib.parse import unquote_to_bytes
 from towrope.agent.access_reviews import Access, Verdict
 from towrope.agent.caller import Caller
 from towrope.agent.identity import Decision
+from towrope.agent.usernames import OBJECT_ID
 from towrope.wire import names
 from towrope.wire.errors import Forbidden, Hop, Malformed, Unauthenticated, foreign
 from towrope.wire.head import Field, RequestHead
+from towrope.wire.reserved_names import RESERVED
 
 IMPERSONATOR = names.IMPERSONATOR_EXTRA
 """The key under which the caller itself stands when it acts as somebody else."""
@@ -54,18 +56,20 @@ class Impersonation:
         if target is None:
             return Decision(
                 principal=caller.username,
-                groups=caller.groups,
+                groups=caller.all_groups,
                 credential=_fields(caller),
                 is_impersonated=True,
+                acting=caller,
             )
         await self._check(caller, target)
         acting = replace(target, extra={**target.extra, IMPERSONATOR: (caller.username,)})
         return Decision(
             principal=caller.username,
-            groups=caller.groups,
+            groups=caller.all_groups,
             credential=_fields(acting),
             is_impersonated=True,
             subject=target.username,
+            acting=acting,
         )
 
     async def _check(self, caller: Caller, target: Caller) -> None:
@@ -180,7 +184,7 @@ def _authentication(resource: str, name: str, *, subresource: str = "") -> Acces
 
 def _fields(who: Caller) -> tuple[Field, ...]:
     fields = [(b"Impersonate-User", who.username.encode())]
-    fields += [(b"Impersonate-Group", group.encode()) for group in who.groups]
+    fields += [(b"Impersonate-Group", group.encode()) for group in who.all_groups]
     if who.uid:
         fields.append((b"Impersonate-Uid", who.uid.encode()))
     for key, values in who.extra.items():
@@ -204,12 +208,13 @@ def _check_caller(caller: Caller) -> None:
     said = [caller.username, *caller.groups, *([caller.uid] if caller.uid else [])]
     for values in caller.extra.values():
         said += values
-    names_system = any(text.strip().casefold().startswith("system:") for text in said)
+    is_reserved = any(text.strip().casefold().startswith(RESERVED) for text in said)
     is_unfit = any(not text or _UNFIT.search(text) for text in said)
-    if names_system or is_unfit or IMPERSONATOR in map(_qualified, caller.extra):
+    is_unfit |= not all(OBJECT_ID.fullmatch(found.lower()) for found in caller.object_ids)
+    if is_reserved or is_unfit or IMPERSONATOR in map(_qualified, caller.extra):
         raise Unauthenticated(
             "The token names something that this cluster takes from no token: a name that is"
-            " empty, starts with 'system:', or holds control characters.",
+            " empty, starts with 'system:' or 'towrope:', or holds control characters.",
             hop=Hop.AGENT,
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from towrope.wire.agent_api import Trust, TrustedIssuer
 
@@ -26,6 +26,7 @@ _BY_CURVE = {
     "P-256": frozenset({"ES256"}),
     "P-384": frozenset({"ES384"}),
     "P-521": frozenset({"ES512"}),
+    "Ed25519": frozenset({"EdDSA", "Ed25519"}),
 }
 
 
@@ -35,7 +36,7 @@ class VerificationKey:
 
     key_id: str | None
     algorithms: frozenset[str]
-    key: RSAKey | ECKey
+    key: RSAKey | ECKey | OKPKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def _key(value: Any) -> VerificationKey | None:
     return None if key is None else _usable(key, key_id, value.get("alg"))
 
 
-def _imported(value: dict[str, Any]) -> RSAKey | ECKey | None:
+def _imported(value: dict[str, Any]) -> RSAKey | ECKey | OKPKey | None:
     """With its public numbers alone, so that the library's reading of the rest does not matter."""
     numbers = {name: value[name] for name in NUMBERS if name in value}
     if any(
@@ -105,6 +106,8 @@ def _imported(value: dict[str, Any]) -> RSAKey | ECKey | None:
         return None
     if value["kty"] == "EC":
         return ECKey.import_key(numbers)
+    if value["kty"] == "OKP":
+        return OKPKey.import_key(numbers)
     if value["kty"] != "RSA":
         return None
     with warnings.catch_warnings():
@@ -113,8 +116,10 @@ def _imported(value: dict[str, Any]) -> RSAKey | ECKey | None:
     return key if key.raw_value.key_size >= FEWEST_BITS else None
 
 
-def _usable(key: RSAKey | ECKey, key_id: str | None, stated: Any) -> VerificationKey | None:
-    able = _RSA if isinstance(key, RSAKey) else _BY_CURVE[key.curve_name]
+def _usable(
+    key: RSAKey | ECKey | OKPKey, key_id: str | None, stated: Any
+) -> VerificationKey | None:
+    able = _RSA if isinstance(key, RSAKey) else _BY_CURVE.get(key.curve_name, frozenset())
     algorithms = able if stated is None else frozenset(n for n in able if n == stated)
     if not algorithms:
         return None

@@ -5,7 +5,6 @@ cluster's bindings name: all others decide nothing here.
 """
 
 import asyncio
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterator
@@ -17,7 +16,7 @@ import msgspec
 from towrope.agent.caller import Caller
 from towrope.agent.flights import Flights
 from towrope.agent.tokens import Rejected, Verified
-from towrope.agent.usernames import check_names, is_application
+from towrope.agent.usernames import OBJECT_ID, check_names, is_application
 from towrope.wire.agent_api import (
     GROUPS_LIMIT,
     IssuerKind,
@@ -26,6 +25,7 @@ from towrope.wire.agent_api import (
     TrustedIssuer,
 )
 from towrope.wire.errors import Hop, TowropeError, Unreachable
+from towrope.wire.names import RESERVED_PREFIX, object_id_group
 
 KEPT_FOR = 60.0
 """Seconds for which an answer is good, unless something is known to have changed."""
@@ -35,12 +35,11 @@ ASK_WITHIN = 8.0
 
 Resolve = Callable[[ResolvePrincipal], Awaitable[ResolvedPrincipal]]
 
-_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
 
 class BoundGroups(Protocol):
     async def groups(self) -> frozenset[str]:
-        """The groups that the cluster's bindings name. Raises `Unreachable`."""
+        """The groups that the cluster's bindings name, those by an object id among them. Raises
+        `Unreachable`."""
         ...
 
 
@@ -69,8 +68,25 @@ class Memberships:
 
         Raises `Unreachable` where that must be asked and cannot.
         """
-        if not needs_resolving(verified, changed_at=changed_at):
+        if needs_resolving(verified, changed_at=changed_at):
+            found = await self._resolved(caller, verified, hints)
+        else:
+            found = caller
+        if isinstance(found, Rejected) or not found.groups:
+            return found
+        return await self._with_object_ids(found, verified.issuer.trusted)
+
+    async def _with_object_ids(self, caller: Caller, trusted: TrustedIssuer) -> Caller:
+        """With those of its groups that role assignments name here. An OpenID provider's groups
+        have no object ids: what it calls them could be one of another directory."""
+        if trusted.kind is IssuerKind.OIDC:
             return caller
+        bound = await self._bound.groups()
+        plain = (name.removeprefix(trusted.groups_prefix) for name in caller.groups)
+        named = (group for group in plain if object_id_group(group) in bound)
+        return replace(caller, object_ids=(*caller.object_ids, *named))
+
+    async def _resolved(self, caller: Caller, verified: Verified, hints: int) -> Caller | Rejected:
         trusted = verified.issuer.trusted
         groups = self._askable(await self._bound.groups(), trusted)
         question = ResolvePrincipal(
@@ -120,17 +136,19 @@ class Memberships:
         known = self._asked.get(trusted.name)
         if known is not None and known[0] is bound and known[1] is trusted:
             return known[2]
-        prefix = trusted.groups_prefix
-        found = (
-            name.removeprefix(prefix)
-            for name in bound
-            if name.startswith(prefix) and name != prefix
-        )
-        if trusted.kind is not IssuerKind.OIDC:
-            found = (name for name in found if _OBJECT_ID.fullmatch(name))
-        asked = tuple(sorted(found))
+        asked = tuple(sorted(_asked_of(bound, trusted)))
         self._asked[trusted.name] = (bound, trusted, asked)
         return asked
+
+
+def _asked_of(bound: frozenset[str], trusted: TrustedIssuer) -> set[str]:
+    prefix = trusted.groups_prefix
+    named = {name for name in bound if not name.startswith(RESERVED_PREFIX)}
+    found = {name.removeprefix(prefix) for name in named if name.startswith(prefix)} - {""}
+    if trusted.kind is IssuerKind.OIDC:
+        return found
+    by_object_id = {name.removeprefix(object_id_group("")) for name in bound - named}
+    return {name for name in found | by_object_id if OBJECT_ID.fullmatch(name)}
 
 
 def needs_resolving(verified: Verified, *, changed_at: int) -> bool:

@@ -1,30 +1,29 @@
 """What a verified token's claims make of its bearer: the names that the apiserver will know it by.
 
-Prefixes are the issuer's. Nothing that Kubernetes keeps for itself (`system:`) passes, however it
-is written, nor a name that two readers could take for two things.
+Prefixes are the issuer's. Nothing passes that Kubernetes keeps for itself (`system:`), or the agent
+(`towrope:`), however it is written, nor a name that two readers could take for two things.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from towrope.agent.caller import Caller
 from towrope.agent.tokens import Rejected, Verified
 from towrope.wire.agent_api import IssuerKind, TrustedIssuer
 from towrope.wire.errors import foreign
+from towrope.wire.names import external_object_id
+from towrope.wire.reserved_names import is_reserved
 
 NAME_LIMIT = 1024
 """Characters of a user's or a group's name."""
 GROUPS_LIMIT = 2048
 """Groups of one token."""
-RESERVED = "system:"
-LAYERS = 16
-"""Times that a name may be encoded for us to say what it is; one more is refused."""
 
-# Letters to Unicode, and nothing to a reader: the fillers of Hangul.
-_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""In lower case: what role assignments name a principal by."""
+
 # Such as object ids and principal names: what needs no closer look.
 _ORDINARY = re.compile(r"[0-9A-Za-z@._-]{1,256}")
 
@@ -41,20 +40,29 @@ def caller_of(verified: Verified) -> Caller | Rejected:
     uid = object_id(verified)
     if not isinstance(uid, str) or not uid:
         return Rejected(reason="it does not say whose it is ('oid' or 'sub')")
+    is_object_id = trusted.kind is IssuerKind.OIDC or "oid" in claims
     name = trusted.username_prefix + username
-    named = (username, name, uid, *groups, *(trusted.groups_prefix + group for group in groups))
-    return check_names(named) or Caller(
+    prefixed = tuple(dict.fromkeys(trusted.groups_prefix + group for group in groups))
+    return check_names((username, name, uid, *groups, *prefixed)) or Caller(
         username=name,
-        groups=tuple(dict.fromkeys(trusted.groups_prefix + group for group in groups)),
+        groups=prefixed,
         uid=uid,
-        extra={"oid": (uid,)} if "oid" in claims else {},
+        extra={"oid": (uid,)} if is_object_id else {},
         issuer=trusted.name,
+        object_ids=(uid,) if is_object_id and OBJECT_ID.fullmatch(uid.lower()) else (),
     )
 
 
 def object_id(verified: Verified) -> Any:
-    """`oid`, else `sub`."""
-    return verified.claims.get("oid", verified.claims.get("sub"))
+    """Of an OpenID provider it is made of whom the token means: its `oid`, if any, means nothing.
+    Elsewhere `oid`, else `sub`."""
+    claims = verified.claims
+    if verified.issuer.trusted.kind is IssuerKind.OIDC:
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            return None
+        return external_object_id(claims["iss"], subject)
+    return claims.get("oid", claims.get("sub"))
 
 
 def is_application(verified: Verified) -> bool:
@@ -75,33 +83,10 @@ def check_names(names: Iterable[str]) -> Rejected | None:
             )
         if is_reserved(name):
             return Rejected(
-                reason=f"it names '{foreign(name)}': names that start with '{RESERVED}' are"
-                " Kubernetes's own, and no issuer may give them"
+                reason=f"it names '{foreign(name)}': names that start with 'system:' or"
+                " 'towrope:' are ones that no issuer may give"
             )
     return None
-
-
-def is_reserved(name: str) -> bool:
-    """Whether anybody could read it as one of Kubernetes's own, after whatever decoding."""
-    for _ in range(LAYERS):
-        seen = _seen(name)
-        if seen.startswith(RESERVED):
-            return True
-        if seen == name:
-            return False
-        name = seen
-    return True
-
-
-def _seen(name: str) -> str:
-    """One layer less: percent-decoded, without compatibility forms, case, and what is not seen."""
-    folded = unicodedata.normalize("NFKD", unquote(name, errors="ignore")).casefold()
-    return "".join(c for c in folded if _is_seen(c))
-
-
-def _is_seen(character: str) -> bool:
-    # Controls and formats, separators, and marks on the letter before.
-    return unicodedata.category(character)[0] not in "CZM" and character not in _FILLERS
 
 
 def _is_plain(name: str) -> bool:

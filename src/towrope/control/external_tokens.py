@@ -5,8 +5,8 @@ server's own directory never comes from another issuer.
 """
 
 import json
-import uuid
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from joserfc import jws
@@ -22,12 +22,13 @@ from towrope.control.issuer_settings import GUID, IssuerSettings
 from towrope.control.issuers import Issuer
 from towrope.control.key_sets import Jwk, possible_algorithms
 from towrope.control.principal import Principal
-from towrope.control.reserved_names import is_presentable, is_reserved
 from towrope.control.services import Services
 from towrope.control.store.groups import ADMINISTRATORS, MemberKind
 from towrope.control.store.trusted_issuers import own_among
+from towrope.wire import names
 from towrope.wire.agent_api import IssuerKind
 from towrope.wire.errors import foreign
+from towrope.wire.reserved_names import is_presentable, is_reserved
 
 TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 NAME_LIMIT = 1024
@@ -141,14 +142,15 @@ def _check_claims(claims: Claims, settings: IssuerSettings, *, now: float) -> No
 def _principal(claims: Claims, issuer: Issuer) -> Principal:
     settings = issuer.settings
     is_application = settings.kind is IssuerKind.ENTRA and claims.get("idtyp") == "app"
-    names = ("oid",) if is_application else settings.username_claims
+    by = ("oid",) if is_application else settings.username_claims
+    groups = _groups(claims, settings)
     return Principal(
         object_id=_object_id(claims, settings),
         kind=MemberKind.SERVICE_PRINCIPAL if is_application else MemberKind.USER,
-        name=_named(settings.username_prefix, _username(claims, names)),
-        groups=frozenset(
-            _named(settings.groups_prefix, group) for group in _groups(claims, settings)
-        ),
+        name=_named(settings.username_prefix, _username(claims, by)),
+        groups=frozenset(_named(settings.groups_prefix, group) for group in groups),
+        # Another provider's names could be the ids of somebody else's groups.
+        group_ids=frozenset(groups if settings.kind is IssuerKind.ENTRA else ()),
         issuer=issuer.name,
     )
 
@@ -163,14 +165,14 @@ def _object_id(claims: Claims, settings: IssuerSettings) -> str:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise _not_valid("it does not say whose it is ('sub')")
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{claims['iss']}\n{subject}"))
+    return names.external_object_id(claims["iss"], subject)
 
 
-def _username(claims: Claims, names: tuple[str, ...]) -> str:
-    name = next((name for name in names if claims.get(name) not in (None, "")), "")
+def _username(claims: Claims, by: tuple[str, ...]) -> str:
+    name = next((name for name in by if claims.get(name) not in (None, "")), "")
     found = claims.get(name)
     if not isinstance(found, str):
-        raise _not_valid(f"it names nobody by {' or '.join(names)}")
+        raise _not_valid(f"it names nobody by {' or '.join(by)}")
     if name == "email" and claims.get("email_verified", True) is not True:
         raise _not_valid("its issuer has not verified the 'email'")
     return found
@@ -193,23 +195,24 @@ def _named(prefix: str, name: str) -> str:
     if len(full) > NAME_LIMIT or not (is_presentable(name) and is_presentable(full)):
         raise _not_valid("a name in it is empty, too long, or has characters that are not seen")
     if is_reserved(name) or is_reserved(full):
-        raise _not_valid("it names what starts with 'system:', which is Kubernetes's own")
+        raise _not_valid(
+            "it names what starts with 'system:' or 'towrope:', which no issuer may give"
+        )
     return full
 
 
 async def _without_own(services: Services, found: Principal) -> Principal:
     """Without the groups that are this server's own; their ids are for its own tokens to say."""
+    said = {found.object_id, *found.groups, *found.group_ids}
     async with services.database.reading() as connection:
-        own = await own_among(connection, {found.object_id, *found.groups})
-    if found.object_id in own:
+        own = await own_among(connection, said)
+    if found.object_id.lower() in own:
         raise _not_valid("it says to be of an account of this server, which its issuer is not")
-    groups = (each for each in found.groups if each.lower() not in own | {ADMINISTRATORS})
-    return Principal(
-        object_id=found.object_id,
-        kind=found.kind,
-        name=found.name,
-        groups=frozenset(groups),
-        issuer=found.issuer,
+    foreign_to_us = frozenset(each for each in said if each.lower() not in own | {ADMINISTRATORS})
+    return replace(
+        found,
+        groups=found.groups & foreign_to_us,
+        group_ids=found.group_ids & foreign_to_us,
     )
 
 

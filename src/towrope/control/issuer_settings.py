@@ -12,9 +12,9 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from towrope.control.arm_error import ArmError, invalid_content, invalid_name
-from towrope.control.reserved_names import begins_reserved, is_presentable
 from towrope.wire.agent_api import IssuerKind
 from towrope.wire.errors import foreign
+from towrope.wire.reserved_names import begins_reserved, is_presentable
 
 OWN_NAME = "towrope"
 """Of the server's own issuer; no other may have it."""
@@ -235,8 +235,8 @@ def _prefix(prefix: str, name: str) -> str:
         )
     if begins_reserved(prefix):
         raise invalid_content(
-            f"'{name}' must not make names that start with 'system:', which Kubernetes keeps for"
-            " itself; choose another prefix."
+            f"'{name}' must not make names that start with 'system:' or 'towrope:', which no issuer"
+            " may give; choose another prefix."
         )
     return prefix
 
