@@ -9,6 +9,7 @@ from towrope.control.graph.groups import Groups
 from towrope.control.graph.me import Me
 from towrope.control.graph.members import Members
 from towrope.control.graph.memberships import Memberships
+from towrope.control.graph.owners import Owners
 from towrope.control.graph.password_credentials import PasswordCredentials
 from towrope.control.graph.users import Users
 from towrope.control.services import Services
@@ -21,6 +22,7 @@ def routes(services: Services) -> list[Route]:
         *users.routes(),
         *Groups(services).routes(),
         *Members(services).routes(),
+        *Owners(services).routes(),
         *Applications(services, PRINCIPALS).routes(),
         *Applications(services, APPLICATIONS).routes(),
         *PasswordCredentials(services).routes(),
