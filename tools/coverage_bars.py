@@ -27,6 +27,7 @@ EVERYTHING = (
     "src/towrope/control/passwords.py",
     "src/towrope/control/policy.py",
     "src/towrope/control/policy_changes.py",
+    "src/towrope/control/roles/place.py",
     "src/towrope/control/throttle.py",
     "src/towrope/control/web/",
     "src/towrope/control/issuer/",

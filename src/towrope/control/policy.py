@@ -7,12 +7,12 @@ How many grants there are is not limited here: the answer grows by some 200 byte
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from towrope.control.roles.definition import RoleDefinition
+from towrope.control.roles.place import Place, place_of
 from towrope.control.roles.scope import Scope
 from towrope.control.store import role_assignments, role_definitions
 from towrope.control.store.clusters import Cluster
@@ -52,24 +52,6 @@ def compiled(
             grants=tuple(sorted(grants, key=lambda grant: grant.assignment)),
         )
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a cluster an assignment holds."""
-
-    namespace: str
-    """Empty: everywhere."""
-
-
-def place_of(scope: Scope, cluster: Scope) -> Place | None:
-    """None where what is assigned at `scope` holds nowhere in the cluster."""
-    if scope.namespace is not None:
-        holder, namespace = scope.namespace
-        is_here = holder.covers(cluster) and cluster.covers(holder)
-        # ARM compares without case; Kubernetes has lower case alone.
-        return Place(namespace.lower()) if is_here else None
-    return Place("") if scope.covers(cluster) else None
 
 
 def _role(role: RoleDefinition) -> PolicyRole:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CTE, delete, func, insert, select, update
+from sqlalchemy import CTE, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from towrope.control.store.directory import Match, matching
@@ -132,6 +132,18 @@ async def groups_of(connection: AsyncConnection, member_id: str) -> frozenset[st
     """The ids of all groups that a principal is in, through other groups too."""
     found = _above(member_id)
     return frozenset((await connection.execute(select(found.c.group_id))).scalars())
+
+
+async def memberships_above(
+    connection: AsyncConnection, member_id: str
+) -> Sequence[tuple[str, str]]:
+    """Which group has which member, of all by which a principal is in its groups."""
+    ids = select(_above(member_id).c.group_id)
+    query = select(members.c.group_id, members.c.member_id).where(
+        members.c.group_id.in_(ids),
+        or_(members.c.member_id == member_id, members.c.member_id.in_(ids)),
+    )
+    return [(row.group_id, row.member_id) for row in await connection.execute(query)]
 
 
 async def groups_among(
