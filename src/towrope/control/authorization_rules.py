@@ -14,6 +14,7 @@ from towrope.control.arm_error import ArmError, invalid_content, invalid_name, r
 from towrope.control.authority import allowed
 from towrope.control.hybrid_connections import HYBRID_CONNECTION
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import Page, operation
 from towrope.control.paging import whole
 from towrope.control.routing import arm_route
 from towrope.control.services import Services
@@ -84,6 +85,7 @@ class AuthorizationRules:
             properties=_Rights(rights=[sas.Right(right) for right in rule.rights]),
         )
 
+    @operation(_Body, {HTTPStatus.OK: _Shape})
     async def _put(self, request: Request) -> Response:
         name = request.path_params["rule"]
         if not NAME.fullmatch(name):
@@ -98,16 +100,19 @@ class AuthorizationRules:
             await store.put_rule(connection, made.name, rule)
         return answer(self._shape(made, rule))
 
+    @operation(None, {HTTPStatus.OK: _Shape})
     async def _show(self, request: Request) -> Response:
         made, rule = await self._find(request)
         return answer(self._shape(made, rule))
 
+    @operation(None, {HTTPStatus.OK: Page[_Shape]})
     async def _list(self, request: Request) -> Response:
         async with self._services.database.reading() as connection:
             made = await hybrid_connections.find(connection, request)
             rules = await store.rules_of(connection, made.name)
         return whole([self._shape(made, rule) for rule in rules])
 
+    @operation(None, {HTTPStatus.OK: None, HTTPStatus.NO_CONTENT: None})
     async def _delete(self, request: Request) -> Response:
         name = request.path_params["rule"]
         async with self._services.database.writing() as connection:
@@ -118,6 +123,7 @@ class AuthorizationRules:
             await store.remove_rule(connection, made.name, name)
         return Response(status_code=HTTPStatus.OK)
 
+    @operation(None, {HTTPStatus.OK: _Keys})
     async def _list_keys(self, request: Request) -> Response:
         made, rule = await self._find(request)
         primary, secondary = (self._key(made, rule, slot) for slot in sas.Slot)

@@ -19,6 +19,7 @@ from towrope.control.arm_error import ArmError
 from towrope.control.authority import LIST_CREDENTIAL, allowed
 from towrope.control.connected_clusters import CLUSTER, find
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.routing import arm_route
 from towrope.control.services import Services
 from towrope.control.settings import Settings
@@ -63,6 +64,7 @@ class Credentials:
         path = f"{CLUSTER}/listClusterUserCredential"
         return [arm_route(self._services.settings, path, post=allowed(LIST_CREDENTIAL, self._list))]
 
+    @operation(_Body, {HTTPStatus.OK: _Credentials})
     async def _list(self, request: Request) -> Response:
         body = await decode(request, _Body)
         async with self._services.database.reading() as connection:

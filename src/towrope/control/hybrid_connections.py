@@ -24,6 +24,7 @@ from towrope.control.arm_error import (
 )
 from towrope.control.authority import allowed
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import PAGED, Page, operation
 from towrope.control.paging import page, position
 from towrope.control.routing import GROUP, arm_route
 from towrope.control.services import Services
@@ -98,6 +99,7 @@ class HybridConnections:
             ),
         )
 
+    @operation(_Body, {HTTPStatus.OK: _Shape})
     async def _put(self, request: Request) -> Response:
         wanted = await self._wanted(request)
         async with self._services.database.writing() as connection:
@@ -141,10 +143,12 @@ class HybridConnections:
             updated=now,
         )
 
+    @operation(None, {HTTPStatus.OK: _Shape})
     async def _show(self, request: Request) -> Response:
         async with self._services.database.reading() as connection:
             return answer(self._shape(await find(connection, request)))
 
+    @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=PAGED)
     async def _list(self, request: Request) -> Response:
         after = position(request, keys=1)
         group = request.path_params["group"]
@@ -163,6 +167,7 @@ class HybridConnections:
         last = [shown[-1].name.lower()] if len(found) > size else None
         return page(request, self._settings.url, [self._shape(h) for h in shown], last=last)
 
+    @operation(None, {HTTPStatus.OK: None, HTTPStatus.NO_CONTENT: None})
     async def _delete(self, request: Request) -> Response:
         async with self._services.database.writing() as connection:
             made = await store.find(connection, name_of(request))

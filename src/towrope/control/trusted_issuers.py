@@ -20,6 +20,7 @@ from towrope.control.issuer_metadata import Metadata, fetch
 from towrope.control.issuer_settings import Given, IssuerSettings, checked, checked_name
 from towrope.control.issuers import Issuer
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import Page, operation
 from towrope.control.paging import whole
 from towrope.control.routing import CaselessRoute, arm_route
 from towrope.control.services import Services
@@ -90,16 +91,19 @@ class TrustedIssuers:
     def public_routes(self) -> list[Route]:
         return [CaselessRoute(PUBLIC_PATH, {"GET": self._list_for_clients})]
 
+    @operation(None, {HTTPStatus.OK: Page[_Shape]})
     async def _list(self, _: Request) -> Response:
         async with self._services.database.reading() as connection:
             found = await issuers.every(connection)
         return whole([_shape(issuer) for issuer in found])
 
+    @operation(None, {HTTPStatus.OK: Page[_Public]})
     async def _list_for_clients(self, _: Request) -> Response:
         async with self._services.database.reading() as connection:
             found = await issuers.every(connection)
         return whole([_public(issuer) for issuer in found if issuer.settings.client_id])
 
+    @operation(None, {HTTPStatus.OK: _Shape})
     async def _show(self, request: Request) -> Response:
         name = request.path_params["name"]
         async with self._services.database.reading() as connection:
@@ -108,6 +112,7 @@ class TrustedIssuers:
             raise _not_found(name)
         return answer(_shape(issuer))
 
+    @operation(_Body, {HTTPStatus.OK: _Shape, HTTPStatus.CREATED: _Shape})
     async def _put(self, request: Request) -> Response:
         name = checked_name(request.path_params["name"])
         given = (await decode(request, _Body)).properties
@@ -124,6 +129,7 @@ class TrustedIssuers:
         status = HTTPStatus.CREATED if there is None else HTTPStatus.OK
         return answer(_shape(issuer), status=status)
 
+    @operation(None, {HTTPStatus.OK: None, HTTPStatus.NO_CONTENT: None})
     async def _delete(self, request: Request) -> Response:
         name = request.path_params["name"]
         async with self._services.database.writing() as connection:

@@ -10,7 +10,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 CONTEXT = ("context", str, msgspec.field(name="@odata.context"))
-TYPE = ("odata_type", str, msgspec.field(name="@odata.type"))
 SELECTED = ("$select",)
 LISTED = ("$select", "$top", "$count", "$skipToken")
 FILTERED = ("$filter", *LISTED)
@@ -32,10 +31,18 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TypedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An object in a list of several kinds; its properties are those of its kind."""
+    """An object whose kind its type says; its properties are those of its kind."""
 
     odata_type: str = msgspec.field(name="@odata.type")
     id: str | UnsetType = UNSET
+
+
+class TypedObjects(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of objects of several kinds."""
+
+    context: str = msgspec.field(name="@odata.context")
+    value: list[TypedObject]
+    next_link: str | UnsetType = msgspec.field(name="@odata.nextLink", default=UNSET)
 
 
 class TypedEntity(TypedObject, frozen=True, kw_only=True):

@@ -13,13 +13,15 @@ from starlette.routing import Route
 
 from towrope.control.authority import allowed
 from towrope.control.graph import key_credentials, listing, names
+from towrope.control.graph.answers import FILTERED, SELECTED, entities, entity
 from towrope.control.graph.errors import bad_request, conflicts_as, taken
 from towrope.control.graph.faces import Face
 from towrope.control.graph.key_credentials import GivenKey
 from towrope.control.graph.losing import end_tokens, losing
-from towrope.control.graph.objects import Kind, Shape, shown
+from towrope.control.graph.objects import Kind, ServicePrincipalShape, Shape, shown
 from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.services import Services
 from towrope.control.store import service_principals as store
 from towrope.control.store.directory import from_next_second
@@ -80,6 +82,7 @@ class Applications:
             ),
         ]
 
+    @operation(None, {HTTPStatus.OK: entities(ServicePrincipalShape)}, query=FILTERED)
     async def _list(self, request: Request) -> Response:
         options = listing.options(
             request,
@@ -106,6 +109,7 @@ class Applications:
             count=count,
         )
 
+    @operation(None, {HTTPStatus.OK: entity(ServicePrincipalShape)}, query=SELECTED)
     async def _show(self, request: Request) -> Response:
         select = listing.select_alone(request, self._face.kind)
         async with self._services.database.reading() as connection:
@@ -122,6 +126,7 @@ class Applications:
         context = f"{self._settings.url}/v1.0/$metadata#{self._face.collection}/$entity"
         return {"@odata.context": context, **shown(shape, self._face.kind, select)}
 
+    @operation(_NewApplication, {HTTPStatus.CREATED: entity(ServicePrincipalShape)})
     async def _create(self, request: Request) -> Response:
         body = await decode(request, _NewApplication)
         if body.sign_in_audience != AUDIENCE:
@@ -142,6 +147,7 @@ class Applications:
                 shape = await self._entity(connection, made)
         return self._created(shape)
 
+    @operation(_NewPrincipal, {HTTPStatus.CREATED: entity(ServicePrincipalShape)})
     async def _create_principal(self, request: Request) -> Response:
         """It is there since its application was made; clients that make it are told so."""
         body = await decode(request, _NewPrincipal)
@@ -160,6 +166,7 @@ class Applications:
         location = f"{self._settings.url}/v1.0/{self._face.collection}/{shape['id']}"
         return answer(shape, status=HTTPStatus.CREATED, headers={"location": location})
 
+    @operation(_Changed, {HTTPStatus.NO_CONTENT: None})
     async def _change(self, request: Request) -> Response:
         body = await decode(request, _Changed)
         values = self._values(body)
@@ -190,6 +197,7 @@ class Applications:
                 values["valid_from"] = from_next_second(self._services.clock())
         return values
 
+    @operation(None, {HTTPStatus.NO_CONTENT: None})
     async def _delete(self, request: Request) -> Response:
         async with losing(self._services) as connection:
             await store.remove(connection, await self._face.find(connection, request))

@@ -1,5 +1,7 @@
 """`/directoryObjects`: an object whose kind the caller does not know, and many by their ids."""
 
+from http import HTTPStatus
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,11 +9,13 @@ from starlette.routing import Route
 
 from towrope.control.authority import allowed
 from towrope.control.graph import names, references
+from towrope.control.graph.answers import TypedEntity, TypedObjects
 from towrope.control.graph.errors import bad_request, not_found
 from towrope.control.graph.memberships import OBJECTS
 from towrope.control.graph.objects import Kind, typed
 from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.services import Services
 
 IDS_LIMIT = 1000
@@ -35,6 +39,7 @@ class DirectoryObjects:
             graph_route("/directoryObjects/{id}", get=allowed(read, self._show)),
         ]
 
+    @operation(None, {HTTPStatus.OK: TypedEntity})
     async def _show(self, request: Request) -> Response:
         object_id = names.object_id(request.path_params["id"])
         async with self._services.database.reading() as connection:
@@ -46,6 +51,7 @@ class DirectoryObjects:
         context = f"{self._settings.url}/v1.0/$metadata#directoryObjects/$entity"
         return answer({"@odata.context": context, **typed(shape, kind)})
 
+    @operation(_GetByIds, {HTTPStatus.OK: TypedObjects})
     async def _get_by_ids(self, request: Request) -> Response:
         body = await decode(request, _GetByIds)
         if not 1 <= len(body.ids) <= IDS_LIMIT:

@@ -13,11 +13,13 @@ from starlette.routing import Route
 
 from towrope.control.authority import allowed
 from towrope.control.graph import listing, names, references
+from towrope.control.graph.answers import FILTERED, SELECTED, entities, entity
 from towrope.control.graph.errors import bad_request, conflicts_as, not_found, refused
 from towrope.control.graph.losing import losing
-from towrope.control.graph.objects import Kind, Shape, of_group, shown
+from towrope.control.graph.objects import GroupShape, Kind, Shape, of_group, shown
 from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.services import Services
 from towrope.control.store import groups as store
 from towrope.control.store.groups import ADMINISTRATORS, Group
@@ -75,6 +77,7 @@ class Groups:
             ),
         ]
 
+    @operation(None, {HTTPStatus.OK: entities(GroupShape)}, query=FILTERED)
     async def _list(self, request: Request) -> Response:
         options = listing.options(
             request, kind=Kind.GROUP, size=self._settings.page_size, keys=2, columns=FILTERS
@@ -95,6 +98,7 @@ class Groups:
             count=count,
         )
 
+    @operation(None, {HTTPStatus.OK: entity(GroupShape)}, query=SELECTED)
     async def _show(self, request: Request) -> Response:
         select = listing.select_alone(request, Kind.GROUP)
         async with self._services.database.reading() as connection:
@@ -105,6 +109,7 @@ class Groups:
         context = f"{self._settings.url}/v1.0/$metadata#groups/$entity"
         return {"@odata.context": context, **shown(of_group(group), Kind.GROUP, select)}
 
+    @operation(_New, {HTTPStatus.CREATED: entity(GroupShape)})
     async def _create(self, request: Request) -> Response:
         body = await decode(request, _New)
         group = Group(
@@ -124,6 +129,7 @@ class Groups:
         location = {"location": f"{self._settings.url}/v1.0/groups/{group.object_id}"}
         return answer(self._entity(group), status=HTTPStatus.CREATED, headers=location)
 
+    @operation(_Changed, {HTTPStatus.NO_CONTENT: None})
     async def _change(self, request: Request) -> Response:
         values = _values(await decode(request, _Changed))
         async with self._services.database.writing() as connection:
@@ -132,6 +138,7 @@ class Groups:
                 await store.change(connection, group.object_id, **values)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
+    @operation(None, {HTTPStatus.NO_CONTENT: None})
     async def _delete(self, request: Request) -> Response:
         if names.object_id(request.path_params["id"]) == ADMINISTRATORS:
             raise refused("The group of administrators cannot be deleted.")

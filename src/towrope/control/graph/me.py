@@ -11,12 +11,14 @@ from towrope.control import passwords, throttle
 from towrope.control.arm_error import ArmError
 from towrope.control.authority import OWN_ACCOUNT, allowed
 from towrope.control.graph import listing
+from towrope.control.graph.answers import SELECTED, Flag, entity
 from towrope.control.graph.errors import bad_request
 from towrope.control.graph.losing import losing
 from towrope.control.graph.objects import Kind, UserShape, shown
 from towrope.control.graph.routes import graph_route
 from towrope.control.graph.users import Users, find, hashed
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.principal import Principal
 from towrope.control.services import Services
 from towrope.control.store import users as store
@@ -67,6 +69,7 @@ class Me:
             graph_route("/me/revokeSignInSessions", post=allowed(revoke, self._revoke)),
         ]
 
+    @operation(None, {HTTPStatus.OK: entity(UserShape)}, query=SELECTED)
     async def _show(self, request: Request) -> Response:
         select = listing.select_alone(request, Kind.USER)
         principal = user_of(request)
@@ -94,6 +97,7 @@ class Me:
         context = f"{self._services.settings.url}/v1.0/$metadata#users/$entity"
         return {"@odata.context": context, **shown(shape, Kind.USER, select)}
 
+    @operation(_ChangePassword, {HTTPStatus.NO_CONTENT: None})
     async def _change_password(self, request: Request) -> Response:
         principal = local_user_of(request)
         body = await decode(request, _ChangePassword)
@@ -129,5 +133,6 @@ class Me:
             raise bad_request("The specified password does not match the current password.")
         await tries.succeeded(cleared=counted)
 
+    @operation(None, {HTTPStatus.OK: Flag})
     async def _revoke(self, request: Request) -> Response:
         return await self._users.revoke(local_user_of(request).object_id)

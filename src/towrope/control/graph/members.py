@@ -9,11 +9,13 @@ from starlette.routing import Route
 
 from towrope.control.authority import allowed
 from towrope.control.graph import groups, listing, names, references
+from towrope.control.graph.answers import TypedObjects
 from towrope.control.graph.errors import already_referenced, bad_request, conflicts_as, not_found
 from towrope.control.graph.losing import losing
 from towrope.control.graph.objects import Kind, typed
 from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import decode
+from towrope.control.operation import operation
 from towrope.control.services import Services
 from towrope.control.store import groups as store
 
@@ -42,6 +44,7 @@ class Members:
             ]
         return routes
 
+    @operation(None, {HTTPStatus.OK: TypedObjects}, query=("$top", "$skipToken"))
     async def _list(self, request: Request) -> Response:
         options = listing.options(
             request, kind=Kind.GROUP, size=self._settings.page_size, columns=None
@@ -63,6 +66,7 @@ class Members:
         context = "directoryObjects"
         return listing.page(request, self._settings.url, value, context=context, last=last)
 
+    @operation(_Reference, {HTTPStatus.NO_CONTENT: None})
     async def _add(self, request: Request) -> Response:
         member_id = references.parse((await decode(request, _Reference)).url)
         with conflicts_as(already_referenced()):
@@ -74,6 +78,7 @@ class Members:
                 await store.add_member(connection, group.object_id, member)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
+    @operation(None, {HTTPStatus.NO_CONTENT: None})
     async def _remove(self, request: Request) -> Response:
         member_id = names.object_id(request.path_params["member"])
         async with losing(self._services) as connection:

@@ -5,6 +5,7 @@ no directory roles, so that "groups" and "objects" are the same.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,12 +15,14 @@ from starlette.routing import Route
 
 from towrope.control.authority import OWN_ACCOUNT, Handler, allowed
 from towrope.control.graph import groups, listing, names, references, users
+from towrope.control.graph.answers import LISTED, Ids, TypedObjects
 from towrope.control.graph.errors import bad_request, not_found, too_many
 from towrope.control.graph.faces import PRINCIPALS
 from towrope.control.graph.me import local_user_of
 from towrope.control.graph.objects import Kind, of_group, typed
 from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.services import Services
 from towrope.control.store import groups as store
 
@@ -30,17 +33,14 @@ CHECK_LIMIT = 20
 
 Named = Callable[[AsyncConnection, Request], Awaitable[str]]
 """The object id that a path names. Raises `ArmError` (404)."""
-ReadIds = Callable[[Request], Awaitable[Sequence[str]]]
 
 
 class _Get(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     security_enabled_only: bool = False
 
 
-class _CheckGroups(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
-):
-    group_ids: tuple[str, ...]
+class _CheckGroups(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    ids: tuple[str, ...] = msgspec.field(name="groupIds")
 
 
 class _CheckObjects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,8 +68,8 @@ class Memberships:
         posts = {
             "getMemberGroups": self._get(named),
             "getMemberObjects": self._get(named),
-            "checkMemberGroups": self._check(named, _group_ids),
-            "checkMemberObjects": self._check(named, _object_ids),
+            "checkMemberGroups": self._check(named, _CheckGroups),
+            "checkMemberObjects": self._check(named, _CheckObjects),
         }
         gets = {
             "memberOf": self._list(named, is_transitive=False),
@@ -81,6 +81,7 @@ class Memberships:
         ]
 
     def _get(self, named: Named) -> Handler:
+        @operation(_Get, {HTTPStatus.OK: Ids})
         async def handle(request: Request) -> Response:
             await decode(request, _Get)
             async with self._services.database.reading() as connection:
@@ -92,9 +93,10 @@ class Memberships:
 
         return handle
 
-    def _check(self, named: Named, read: ReadIds) -> Handler:
+    def _check(self, named: Named, shape: type[_CheckGroups | _CheckObjects]) -> Handler:
+        @operation(shape, {HTTPStatus.OK: Ids})
         async def handle(request: Request) -> Response:
-            wanted = await read(request)
+            wanted = _guids((await decode(request, shape)).ids)
             async with self._services.database.reading() as connection:
                 object_id = await named(connection, request)
                 found = await store.groups_among(connection, object_id, wanted)
@@ -103,6 +105,7 @@ class Memberships:
         return handle
 
     def _list(self, named: Named, *, is_transitive: bool) -> Handler:
+        @operation(None, {HTTPStatus.OK: TypedObjects}, query=LISTED)
         async def handle(request: Request) -> Response:
             options = listing.options(
                 request, kind=Kind.GROUP, size=self._settings.page_size, columns=None
@@ -152,14 +155,6 @@ async def _any(connection: AsyncConnection, request: Request) -> str:
     if not await references.load(connection, [object_id]):
         raise not_found(object_id)
     return object_id
-
-
-async def _group_ids(request: Request) -> Sequence[str]:
-    return _guids((await decode(request, _CheckGroups)).group_ids)
-
-
-async def _object_ids(request: Request) -> Sequence[str]:
-    return _guids((await decode(request, _CheckObjects)).ids)
 
 
 def _guids(given: Sequence[str]) -> Sequence[str]:

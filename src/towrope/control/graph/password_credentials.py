@@ -14,12 +14,14 @@ from starlette.routing import Route
 
 from towrope.control.authority import Handler, allowed
 from towrope.control.graph import key_credentials, names
+from towrope.control.graph.answers import entity
 from towrope.control.graph.errors import bad_request
 from towrope.control.graph.faces import APPLICATIONS, PRINCIPALS, Face
 from towrope.control.graph.losing import end_tokens, losing
-from towrope.control.graph.objects import password_of, unix_seconds
+from towrope.control.graph.objects import PasswordCredential, password_of, unix_seconds
 from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.services import Services
 from towrope.control.store import service_principals as store
 from towrope.control.store.service_principals import (
@@ -70,6 +72,7 @@ class PasswordCredentials:
         return routes
 
     def _add(self, face: Face) -> Handler:
+        @operation(_Add, {HTTPStatus.OK: entity(PasswordCredential)})
         async def handle(request: Request) -> Response:
             body = await decode(request, _Add)
             secret = new_secret()
@@ -87,6 +90,7 @@ class PasswordCredentials:
         return handle
 
     def _remove(self, face: Face) -> Handler:
+        @operation(_Remove, {HTTPStatus.NO_CONTENT: None})
         async def handle(request: Request) -> Response:
             key_id = names.as_guid((await decode(request, _Remove)).key_id)
             async with losing(self._services) as connection:

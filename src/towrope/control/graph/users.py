@@ -13,12 +13,13 @@ from starlette.routing import Route
 
 from towrope.control import passwords
 from towrope.control.authority import allowed
-from towrope.control.graph import listing, names
+from towrope.control.graph import answers, listing, names
 from towrope.control.graph.errors import bad_request, conflicts_as, not_found, taken
 from towrope.control.graph.losing import losing
-from towrope.control.graph.objects import Kind, Shape, of_user, shown
+from towrope.control.graph.objects import Kind, Shape, UserShape, of_user, shown
 from towrope.control.graph.routes import graph_route
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import operation
 from towrope.control.services import Services
 from towrope.control.store import users as store
 from towrope.control.store.directory import from_next_second
@@ -102,6 +103,7 @@ class Users:
             ]
         return list(routes)
 
+    @operation(None, {HTTPStatus.OK: answers.entities(UserShape)}, query=answers.FILTERED)
     async def _list(self, request: Request) -> Response:
         options = listing.options(
             request, kind=Kind.USER, size=self._settings.page_size, columns=FILTERS
@@ -122,6 +124,7 @@ class Users:
             count=count,
         )
 
+    @operation(None, {HTTPStatus.OK: answers.entity(UserShape)}, query=answers.SELECTED)
     async def _show(self, request: Request) -> Response:
         select = listing.select_alone(request, Kind.USER)
         async with self._services.database.reading() as connection:
@@ -132,6 +135,7 @@ class Users:
         context = f"{self._settings.url}/v1.0/$metadata#users/$entity"
         return {"@odata.context": context, **shown(of_user(user), Kind.USER, select)}
 
+    @operation(_New, {HTTPStatus.CREATED: answers.entity(UserShape)})
     async def _create(self, request: Request) -> Response:
         body = await decode(request, _New)
         name = names.user_principal_name(body.user_principal_name)
@@ -157,6 +161,7 @@ class Users:
         location = {"location": f"{self._settings.url}/v1.0/users/{user.object_id}"}
         return answer(self.entity(user), status=HTTPStatus.CREATED, headers=location)
 
+    @operation(_Changed, {HTTPStatus.NO_CONTENT: None})
     async def _change(self, request: Request) -> Response:
         body = await decode(request, _Changed)
         async with self._services.database.reading() as connection:
@@ -187,12 +192,14 @@ class Users:
             "valid_from": from_next_second(self._services.clock()),
         }
 
+    @operation(None, {HTTPStatus.NO_CONTENT: None})
     async def _delete(self, request: Request) -> Response:
         async with losing(self._services) as connection:
             user = await find(connection, request.path_params["id"])
             await store.remove(connection, user.object_id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
+    @operation(None, {HTTPStatus.OK: answers.Flag})
     async def _revoke(self, request: Request) -> Response:
         return await self.revoke(request.path_params["id"])
 
