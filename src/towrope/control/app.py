@@ -10,17 +10,24 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from towrope.control import discovery, locations, subscriptions
+from towrope.control import discovery, locations, permissions, subscriptions
 from towrope.control.agents import Agents
 from towrope.control.authentication import Authenticated
 from towrope.control.authorization_rules import AuthorizationRules
+from towrope.control.check_access import CheckAccess
 from towrope.control.connected_clusters import ConnectedClusters
 from towrope.control.credentials import Credentials
 from towrope.control.envelope import Envelope, answer_to
+from towrope.control.explain import Explain
 from towrope.control.extended_locations import ExtendedLocations
 from towrope.control.graph import directory
 from towrope.control.hybrid_connections import HybridConnections
-from towrope.control.issuer import configuration, device_authorization, token_endpoint
+from towrope.control.issuer import (
+    configuration,
+    device_authorization,
+    revocation,
+    token_endpoint,
+)
 from towrope.control.issuer.signing_keys import SigningKeys
 from towrope.control.issuer.tokens import Tokens
 from towrope.control.issuer_keys import IssuerKeys
@@ -29,6 +36,8 @@ from towrope.control.presence import Presence
 from towrope.control.providers import Providers
 from towrope.control.resource_groups import ResourceGroups
 from towrope.control.resources import Resources
+from towrope.control.role_assignments import RoleAssignments
+from towrope.control.role_definitions import RoleDefinitions
 from towrope.control.services import Services
 from towrope.control.settings import Settings
 from towrope.control.store import clusters, hybrid_connections
@@ -113,6 +122,11 @@ def _application(services: Services) -> Starlette:
         *Credentials(services).routes(),
         *HybridConnections(services).routes(),
         *AuthorizationRules(services).routes(),
+        *Explain(services).routes(),
+        *RoleDefinitions(services).routes(),
+        *RoleAssignments(services).routes(),
+        *permissions.routes(services),
+        *CheckAccess(services).routes(),
         *issuers.routes(),
         *directory.routes(services),
     ]
@@ -121,6 +135,7 @@ def _application(services: Services) -> Starlette:
             *discovery.routes(services.settings),
             *configuration.routes(services),
             *token_endpoint.routes(services),
+            *revocation.routes(services),
             *device_authorization.routes(services),
             *web.routes(services),
             *Agents(services).routes(),

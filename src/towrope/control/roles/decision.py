@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from towrope.control.roles.definition import RoleDefinition
 from towrope.control.roles.scope import Scope
+from towrope.wire import data_actions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,19 @@ class Held:
 def allowed_by(held: Iterable[Held], *, action: str, scope: Scope) -> Held | None:
     """The assignment that allows `action` at `scope`; None: it is not allowed."""
     return next((each for each in held if _allows(each, action, scope)), None)
+
+
+def data_allowed_by(held: Iterable[Held], *, action: str, scope: Scope) -> Held | None:
+    """The assignment that allows a data action in the cluster, or the namespace, at `scope`."""
+    return next(
+        (
+            each
+            for each in held
+            if each.scope.covers(scope)
+            and data_actions.allows([p.in_cluster for p in each.role.permissions], action)
+        ),
+        None,
+    )
 
 
 def _allows(held: Held, action: str, scope: Scope) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, true
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from towrope.control.roles.scope import Scope
@@ -73,6 +73,27 @@ async def touching(connection: AsyncConnection, scope: Scope) -> Sequence[RoleAs
     return [_assignment(row) for row in await connection.execute(select(table).where(where))]
 
 
+async def page(
+    connection: AsyncConnection,
+    scope: Scope,
+    *,
+    with_below: bool,
+    principal_ids: Collection[str] | None,
+    after: str | None,
+    limit: int,
+) -> Sequence[RoleAssignment]:
+    """At most `limit` in the order of their ids, after one: those at `scope` and above it, and
+    `with_below` those below it too; of these principals, or of all."""
+    above = table.c.scope_key.in_(_lineage(scope))
+    where: list[ColumnElement[bool]] = [or_(above, _is_below(scope)) if with_below else above]
+    if principal_ids is not None:
+        where.append(table.c.principal_id.in_({each.lower() for each in principal_ids}))
+    if after is not None:
+        where.append(table.c.id > after)
+    query = select(table).where(*where).order_by(table.c.id).limit(limit)
+    return [_assignment(row) for row in await connection.execute(query)]
+
+
 async def with_role(connection: AsyncConnection, role_id: str) -> Sequence[RoleAssignment]:
     where = table.c.role_id == role_id.lower()
     return [_assignment(row) for row in await connection.execute(select(table).where(where))]
@@ -96,6 +117,16 @@ async def add(connection: AsyncConnection, made: RoleAssignment) -> None:
             updated_by=authorship.updated_by,
         )
     )
+
+
+async def describe(connection: AsyncConnection, changed: RoleAssignment) -> None:
+    """Writes the description of one that is there: all else of it stays as it was made."""
+    values = {
+        "description": changed.description,
+        "updated_on": changed.authorship.updated_on,
+        "updated_by": changed.authorship.updated_by,
+    }
+    await connection.execute(update(table).where(table.c.id == changed.id.lower()).values(values))
 
 
 async def remove(connection: AsyncConnection, assignment_id: str) -> None:
