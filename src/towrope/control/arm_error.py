@@ -28,19 +28,19 @@ class ArmError(TowropeError):
         self.code = code
 
 
-class _Error(msgspec.Struct, frozen=True, kw_only=True):
+class Error(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     message: str
 
 
-class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    error: _Error
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    error: Error
 
 
 def envelope(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    body = _Envelope(error=_Error(code=code, message=message))
+    body = Envelope(error=Error(code=code, message=message))
     return answer(body, status=status, headers=headers)
 
 

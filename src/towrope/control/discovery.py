@@ -10,6 +10,7 @@ from starlette.routing import Route
 from towrope.control import locations
 from towrope.control.arm_error import envelope
 from towrope.control.json_body import answer
+from towrope.control.operation import operation
 from towrope.control.routing import CaselessRoute, parameter
 from towrope.control.settings import Settings
 
@@ -31,6 +32,10 @@ class _Endpoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     suffixes: dict[str, str] = {}
 
 
+class _Health(msgspec.Struct, frozen=True, kw_only=True):
+    status: str = "ok"
+
+
 def routes(settings: Settings) -> list[Route]:
     base = str(settings.url)
     metadata = _Endpoints(
@@ -44,6 +49,7 @@ def routes(settings: Settings) -> list[Route]:
         microsoft_graph_resource_id=base,
     )
 
+    @operation(None, {HTTPStatus.OK: _Endpoints})
     async def endpoints(_: Request) -> Response:
         return answer(metadata)
 
@@ -53,9 +59,11 @@ def routes(settings: Settings) -> list[Route]:
             return envelope(HTTPStatus.NOT_FOUND, "NotFound", message)
         return Response(settings.ca_certificate, media_type="application/x-pem-file")
 
+    @operation(None, {HTTPStatus.OK: _Health})
     async def health(_: Request) -> Response:
-        return answer({"status": "ok"})
+        return answer(_Health())
 
+    @operation(None, {HTTPStatus.OK: list[str]}, query=("location",))
     async def allowlist(request: Request) -> Response:
         return answer(locations.hosts(settings, parameter(request, "location") or None))
 
