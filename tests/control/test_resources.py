@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from tests.control.callers import Callers
+from tests.control.callers import callers as callers
 from tests.control.conftest import (
     CLUSTERS,
     GROUP,
@@ -62,6 +64,18 @@ async def test_they_are_those_of_a_subscription_or_of_a_group(shops: Plane) -> N
     assert await names(shops, f"{GROUPS}/mills/resources") == ["mill-0"]
     answer = await shops.api.get(f"{GROUPS}/others/resources")
     assert error_of(answer) == (404, "ResourceGroupNotFound")
+
+
+async def test_a_caller_sees_those_that_it_may_read(shops: Plane, callers: Callers) -> None:
+    nobody = await callers.user("nobody")
+    reader = await callers.user("ada", Reader=f"{CLUSTERS}/shop-3")
+    owner = await callers.user("bob", Owner=f"{GROUPS}/mills")
+    for caller, expected in ((nobody, []), (reader, ["shop-3"]), (owner, ["mill-0"])):
+        listed = (await caller.api.get(RESOURCES)).raise_for_status().json()
+        assert [each["name"] for each in listed["value"]] == expected
+        assert "nextLink" not in listed
+    in_group = (await owner.api.get(f"{GROUP}/resources")).raise_for_status().json()
+    assert in_group == {"value": []}
 
 
 async def test_a_filter_holds_on_every_page(shops: Plane) -> None:

@@ -1,4 +1,8 @@
-from tests.control.conftest import SUBSCRIPTION, TENANT, Plane, error_of
+import pytest
+
+from tests.control.callers import Callers
+from tests.control.callers import callers as callers
+from tests.control.conftest import GROUP, SUBSCRIPTION, TENANT, Plane, error_of
 
 
 async def test_there_is_one_subscription_of_one_tenant(plane: Plane) -> None:
@@ -18,3 +22,17 @@ async def test_another_subscription_is_not_found(plane: Plane) -> None:
 
 async def test_its_id_is_compared_without_case(plane: Plane) -> None:
     assert (await plane.api.get(f"/SUBSCRIPTIONS/{SUBSCRIPTION.upper()}")).status_code == 200
+
+
+@pytest.mark.parametrize("part", ["locations", "providers", "providers/Microsoft.Kubernetes"])
+async def test_its_parts_are_shown_to_those_who_hold_something_in_it(
+    plane: Plane, callers: Callers, part: str
+) -> None:
+    await plane.make_group()
+    nobody = await callers.user("nobody")
+    somebody = await callers.user("ada", Reader=GROUP)
+    path = f"/subscriptions/{SUBSCRIPTION}/{part}"
+    refused = await nobody.api.get(path)
+    assert error_of(refused) == (403, "AuthorizationFailed")
+    assert f"'{path}'" in refused.text
+    assert (await somebody.api.get(path)).status_code == 200

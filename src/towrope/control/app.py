@@ -32,6 +32,7 @@ from towrope.control.issuer.signing_keys import SigningKeys
 from towrope.control.issuer.tokens import Tokens
 from towrope.control.issuer_keys import IssuerKeys
 from towrope.control.memberships import Memberships
+from towrope.control.operation_results import OperationResults
 from towrope.control.presence import Presence
 from towrope.control.providers import Providers
 from towrope.control.resource_groups import ResourceGroups
@@ -117,6 +118,7 @@ def _application(services: Services) -> Starlette:
         *Providers(services.settings).routes(),
         *Resources(services).routes(),
         *ExtendedLocations(services).routes(),
+        *OperationResults(services).routes(),
         *ResourceGroups(services).routes(),
         *ConnectedClusters(services).routes(),
         *Credentials(services).routes(),

@@ -23,6 +23,8 @@ from towrope.control.arm_error import (
 from towrope.control.authority import allowed, listed, visible
 from towrope.control.filling import filled
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import PAGED, Page, operation
+from towrope.control.operation_results import OperationResults
 from towrope.control.paging import page, position, size
 from towrope.control.presence import Connectivity
 from towrope.control.resource_groups import check_group
@@ -77,6 +79,7 @@ class ConnectedClusters:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._settings = services.settings
+        self._operations = OperationResults(services)
 
     def routes(self) -> list[Route]:
         return [
@@ -123,6 +126,7 @@ class ConnectedClusters:
             properties=cluster_properties.shown(cluster),
         )
 
+    @operation(_Body, {HTTPStatus.OK: _Shape, HTTPStatus.CREATED: _Shape})
     async def _put(self, request: Request) -> Response:
         group, name = request.path_params["group"], request.path_params["cluster"]
         if not names.CLUSTER_NAME.fullmatch(name):
@@ -138,7 +142,8 @@ class ConnectedClusters:
                 locations.check(self._settings, wanted.location, resource_type=names.CLUSTER_TYPE)
                 made = replace(wanted, group=holder.name)
                 await store.add(connection, made)
-                return self._answer(made, status=HTTPStatus.CREATED)
+                created = self._answer(made, status=HTTPStatus.CREATED)
+                return self._operations.created(request, created, location=made.location)
             kept = _replaced(there, by=wanted)
             await store.put(connection, kept)
         if kept.hybrid_connection != there.hybrid_connection:
@@ -170,10 +175,12 @@ class ConnectedClusters:
             last_connectivity=None,
         )
 
+    @operation(None, {HTTPStatus.OK: _Shape})
     async def _show(self, request: Request) -> Response:
         async with self._services.database.reading() as connection:
             return self._answer(await find(connection, request))
 
+    @operation(None, {HTTPStatus.NO_CONTENT: None})
     async def _exists(self, request: Request) -> Response:
         group, name = request.path_params["group"], request.path_params["cluster"]
         async with self._services.database.reading() as connection:
@@ -182,6 +189,7 @@ class ConnectedClusters:
             status_code=HTTPStatus.NO_CONTENT if cluster is not None else HTTPStatus.NOT_FOUND
         )
 
+    @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=PAGED)
     async def _list(self, request: Request) -> Response:
         group, after = request.path_params.get("group"), position(request, keys=2)
         is_readable = visible(request, f"{names.CLUSTER_TYPE}/read")
@@ -198,6 +206,7 @@ class ConnectedClusters:
         shapes = [self._shape(cluster) for cluster in found.shown]
         return page(request, self._settings.url, shapes, last=found.last)
 
+    @operation(_Patch, {HTTPStatus.OK: _Shape, HTTPStatus.ACCEPTED: None})
     async def _patch(self, request: Request) -> Response:
         body = await decode(request, _Patch)
         async with self._services.database.writing() as connection:
@@ -209,8 +218,9 @@ class ConnectedClusters:
             )
             await store.put(connection, changed)
         await self._announce(cluster, changed)
-        return self._answer(changed)
+        return self._operations.changed(request, self._answer(changed))
 
+    @operation(None, {HTTPStatus.OK: None, HTTPStatus.ACCEPTED: None, HTTPStatus.NO_CONTENT: None})
     async def _delete(self, request: Request) -> Response:
         group, name = request.path_params["group"], request.path_params["cluster"]
         async with self._services.database.writing() as connection:
@@ -222,7 +232,7 @@ class ConnectedClusters:
             await store.remove(connection, cluster)
             await role_assignments.remove_below(connection, Scope(path=self._id(cluster)))
         self._services.removed(cluster.hybrid_connection)
-        return Response(status_code=HTTPStatus.OK)
+        return self._operations.deleted(request, location=cluster.location)
 
     async def _announce(self, before: Cluster, after: Cluster) -> None:
         """Whether role assignments decide in a cluster is a part of its agent's policy."""

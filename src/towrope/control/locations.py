@@ -12,10 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from towrope.control.arm_error import ArmError
-from towrope.control.authority import allowed
+from towrope.control.operation import Page, operation
 from towrope.control.paging import whole
 from towrope.control.routing import SUBSCRIPTION, arm_route
 from towrope.control.settings import Location, Settings
+from towrope.control.subscriptions import for_readers
 from towrope.wire.errors import foreign
 
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
@@ -38,6 +39,7 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def routes(settings: Settings) -> list[Route]:
     shown = [_shape(settings, location) for location in settings.locations]
 
+    @operation(None, {HTTPStatus.OK: Page[_Shape]})
     async def list_all(_: Request) -> Response:
         return whole(shown)
 
@@ -45,7 +47,7 @@ def routes(settings: Settings) -> list[Route]:
         arm_route(
             settings,
             SUBSCRIPTION + "/locations",
-            get=allowed("Microsoft.Resources/subscriptions/locations/read", list_all),
+            get=for_readers(settings, "Microsoft.Resources/subscriptions/locations/read", list_all),
         )
     ]
 

@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from towrope.control.arm_error import ArmError
-from towrope.control.authority import LIST_CREDENTIAL, allowed
+from towrope.control.authority import LIST_CREDENTIAL, allowed, listed
 from towrope.control.json_body import answer
 from towrope.control.operation import Page, operation
 from towrope.control.paging import whole
 from towrope.control.routing import SUBSCRIPTION, arm_route
 from towrope.control.settings import Settings
+from towrope.control.subscriptions import for_readers
 from towrope.wire import names
 from towrope.wire.errors import foreign
 
@@ -117,17 +118,31 @@ class Providers:
     def routes(self) -> list[Route]:
         read = "Microsoft.Resources/subscriptions/providers/read"
         return [
-            arm_route(self._settings, SUBSCRIPTION + "/providers", get=allowed(read, self._list)),
+            arm_route(
+                self._settings,
+                SUBSCRIPTION + "/providers",
+                get=for_readers(self._settings, read, self._list),
+            ),
             *[route for namespace in NAMESPACES for route in self._registration(namespace)],
             arm_route(
                 self._settings,
                 SUBSCRIPTION + "/providers/{namespace}",
-                get=allowed(read, self._show),
+                get=for_readers(self._settings, read, self._show),
+            ),
+            arm_route(
+                self._settings,
+                "/providers",
+                get=listed("Microsoft.Resources/providers/read", self._list),
+            ),
+            arm_route(
+                self._settings,
+                "/providers/{namespace}",
+                get=listed("Microsoft.Resources/providers/read", self._show),
             ),
             arm_route(
                 self._settings,
                 f"/providers/{KUBERNETES}/operations",
-                get=allowed(f"{KUBERNETES}/operations/read", self._list_operations),
+                get=listed(f"{KUBERNETES}/operations/read", self._list_operations),
             ),
         ]
 

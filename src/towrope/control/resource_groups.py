@@ -16,6 +16,7 @@ from towrope.control.arm_error import ArmError, group_not_found, invalid_name
 from towrope.control.authority import allowed, listed, visible
 from towrope.control.filling import filled
 from towrope.control.json_body import answer, decode
+from towrope.control.operation import PAGED, Page, operation
 from towrope.control.paging import page, position, size
 from towrope.control.resource_filter import Facts
 from towrope.control.roles.scope import Scope
@@ -86,6 +87,7 @@ class ResourceGroups:
             tags=group.tags,
         )
 
+    @operation(_Body, {HTTPStatus.OK: _Shape, HTTPStatus.CREATED: _Shape})
     async def _put(self, request: Request) -> Response:
         name = _valid_name(request.path_params["group"])
         body = await decode(request, _Body)
@@ -103,6 +105,7 @@ class ResourceGroups:
             await store.set_tags(connection, name, wanted.tags)
         return answer(self._shape(replace(there, tags=wanted.tags)))
 
+    @operation(_Patch, {HTTPStatus.OK: _Shape})
     async def _patch(self, request: Request) -> Response:
         name = request.path_params["group"]
         body = await decode(request, _Patch)
@@ -114,6 +117,7 @@ class ResourceGroups:
             await store.set_tags(connection, name, changed.tags)
         return answer(self._shape(changed))
 
+    @operation(None, {HTTPStatus.OK: _Shape})
     async def _show(self, request: Request) -> Response:
         name = request.path_params["group"]
         async with self._services.database.reading() as connection:
@@ -122,6 +126,7 @@ class ResourceGroups:
             raise group_not_found(foreign(name))
         return answer(self._shape(group))
 
+    @operation(None, {HTTPStatus.NO_CONTENT: None})
     async def _exists(self, request: Request) -> Response:
         async with self._services.database.reading() as connection:
             group = await store.find(connection, request.path_params["group"])
@@ -129,6 +134,7 @@ class ResourceGroups:
             status_code=HTTPStatus.NO_CONTENT if group is not None else HTTPStatus.NOT_FOUND
         )
 
+    @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=PAGED)
     async def _list(self, request: Request) -> Response:
         after = position(request, keys=1)
         is_readable = visible(request, f"{PROVIDER}/read")
@@ -147,6 +153,7 @@ class ResourceGroups:
         last = [found.last] if found.last is not None else None
         return page(request, self._settings.url, shapes, last=last)
 
+    @operation(None, {HTTPStatus.OK: None})
     async def _delete(self, request: Request) -> Response:
         name = request.path_params["group"]
         async with self._services.database.writing() as connection:
