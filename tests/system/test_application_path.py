@@ -35,11 +35,13 @@ def object_id(made: dict[str, str], installation: Installation, cluster: Cluster
 @pytest.fixture(scope="module")
 def its(
     made: dict[str, str],
+    object_id: str,
     installation: Installation,
     people: People,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Proxy]:
     """A proxy where nobody but the application ever signed in."""
+    people.let_reach(object_id)
     folder = tmp_path_factory.mktemp("deployer")
     (folder / "home").mkdir()
     place = Workplace(folder=folder, cluster=installation.cluster, name=installation.name)

@@ -18,7 +18,8 @@ from tests.fixtures.people import People, browser_environment
 from tests.fixtures.raw import ask as send_get
 from tests.fixtures.raw import raw_connection
 from tests.fixtures.workplace import Proxy, Workplace
-from towrope.wire.names import object_id_group
+from towrope.control.store.groups import MemberKind
+from towrope.wire.names import external_object_id, object_id_group
 
 ISSUER = "partners"
 
@@ -69,6 +70,7 @@ def guest(
         authorities=folder / "authorities.pem",
     )
     made.authorities.write_text(people.authority.read_text() + oidc_provider.ca)
+    people.let_reach(external_object_id(oidc_provider.url, "ada"), MemberKind.USER)
     words = ["login", "--issuer", ISSUER, "--server", installation.url]
     made.towrope(*words, "--ca-file", str(people.authority))
     return made

@@ -17,7 +17,7 @@ from towrope.client.cli.proxy import check_token, proxy
 from towrope.client.profile import Folder
 from towrope.client.proxy.session import Wish
 from towrope.client.sessions import SignInNeeded
-from towrope.wire.errors import NotFound, TowropeError
+from towrope.wire.errors import Forbidden, Hop, NotFound, TowropeError
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJkZW1vIn0.c2ln"
 CREDENTIAL = ClusterUserCredential(
@@ -34,6 +34,7 @@ class OneCluster:
 
     tls = ssl.create_default_context()
     status: str | None = "Connected"
+    can_be_read = True
     account = account(user="alice@a.example")
     method = ""
 
@@ -45,6 +46,8 @@ class OneCluster:
 
     def get_cluster(self, resource_group: str, name: str) -> dict[str, Any]:
         assert (resource_group, name) == ("rg", "shop")
+        if not self.can_be_read:
+            raise Forbidden("not this", hop=Hop.SERVER)
         return {"name": name, "properties": {"connectivityStatus": self.status}}
 
     def list_cluster_user_credential(
@@ -241,3 +244,11 @@ def test_help_shows_examples_and_recommends_other_ways_than_the_command_line(
     text = " ".join(invoke("--help").output.split())
     assert "--token-file token" in text
     assert "Other users of this machine can see a token" in text
+
+
+def test_it_takes_no_right_to_read_the_cluster(
+    invoke: Invoke, api: OneCluster, wishes: list[Wish]
+) -> None:
+    api.can_be_read = False
+    assert invoke("--token", TOKEN).exit_code == 0
+    assert len(wishes) == 1

@@ -20,7 +20,7 @@ from towrope.client.profile import Folder
 from towrope.client.proxy.port import DEFAULT_PORT
 from towrope.client.proxy.session import Voice, Wish, run
 from towrope.client.sessions import AccessTokens, scope_of
-from towrope.wire.errors import Hop, NotFound, TowropeError, foreign
+from towrope.wire.errors import Forbidden, Hop, NotFound, TowropeError, foreign
 
 TOKEN = re.compile(r"[!#-&(-~]+")
 """What an HTTP field carries unquoted; wider than RFC 6750 §2.1, as some distributions' tokens."""
@@ -115,8 +115,15 @@ def proxy(
 
 
 def check_connected(api: Api, resource_group: str, name: str) -> None:
-    """Raises `NotFound` unless the cluster exists and its agent is connected."""
-    properties = api.get_cluster(resource_group, name).get("properties") or {}
+    """Raises `NotFound` unless the cluster exists and its agent is connected.
+
+    The role that lets somebody reach a cluster does not let them read it; to them, the relay says
+    whether the agent is there.
+    """
+    try:
+        properties = api.get_cluster(resource_group, name).get("properties") or {}
+    except Forbidden:
+        return
     status = properties.get("connectivityStatus") or "Connecting"
     if status != CONNECTED:
         raise NotFound(
