@@ -27,6 +27,11 @@ def test_something_without_an_id_has_no_group() -> None:
     assert flat({"name": "a"}) == {"name": "a"}
 
 
+def test_what_is_assigned_at_the_root_has_none_either() -> None:
+    path = "/providers/Microsoft.Authorization/roleAssignments/guid"
+    assert flat({"id": path}) == {"id": path}
+
+
 def test_json_keeps_letters() -> None:
     assert "Käse" in render({"a": "Käse"}, Format.JSON)
     assert json.loads(render([1], Format.JSON)) == [1]
@@ -53,6 +58,24 @@ def test_column_inside_a_member() -> None:
 
 def test_empty_table_prints_nothing() -> None:
     assert render([], Format.TABLE) == ""
+
+
+def test_a_column_may_be_made_of_a_row() -> None:
+    shown = render([{"scope": "/a/b"}], Format.TABLE, {"Last": lambda row: row["scope"][-1]})
+    assert shown.split() == ["Last", "----", "b"]
+
+
+def test_a_table_fits_a_terminal_by_its_widest_columns() -> None:
+    rows = [{"name": "ada", "id": "0123456789" * 3, "scope": "abcdefghij" * 3}]
+    shown = render(rows, Format.TABLE, width=40).splitlines()
+    assert max(map(len, shown)) == 40
+    assert shown[2] == "ada   01234567…3456789  abcdefgh…defghij"
+    assert render(rows, Format.TABLE, width=200) == render(rows, Format.TABLE)
+
+
+def test_a_column_is_never_narrower_than_something_can_be_read() -> None:
+    shown = render([{"name": "0123456789", "id": "0123456789"}], Format.TABLE, width=1)
+    assert shown.splitlines()[2] == "0123…789  0123…789"
 
 
 def test_table_lets_no_control_character_through() -> None:

@@ -11,15 +11,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
+from towrope.client.paging import ARM_LINK, pages
 from towrope.client.profile import Account
 from towrope.client.rest import Json, Rest
 from towrope.wire.errors import Hop, NotFound, Refused, Unreachable
 from towrope.wire.names import CLUSTER_TYPE, cluster_id
 
+SUBSCRIPTIONS_VERSION = "2022-12-01"
 GROUPS_VERSION = "2024-11-01"
 CLUSTERS_VERSION = "2025-08-01-preview"
 RELAY_VERSION = "2021-11-01"
@@ -75,6 +77,9 @@ class Api:
     def close(self) -> None:
         self._rest.close()
 
+    def list_locations(self) -> list[Json]:
+        return list(self._pages(f"{self._subscription}/locations", SUBSCRIPTIONS_VERSION))
+
     # Resource groups
 
     def list_resource_groups(self) -> list[Json]:
@@ -106,6 +111,15 @@ class Api:
     def put_cluster(self, resource_group: str, name: str, body: Json) -> Json:
         """Creates or replaces it; the answer is the resource, once the server is done with it."""
         return self._put(self._cluster(resource_group, name), CLUSTERS_VERSION, body)
+
+    def patch_cluster(self, resource_group: str, name: str, body: Json) -> Json:
+        """Changes what `body` names, and leaves the rest as it is."""
+        return self._rest.json(
+            "PATCH",
+            self._cluster(resource_group, name),
+            query={"api-version": CLUSTERS_VERSION},
+            body=body,
+        )
 
     def delete_cluster(self, resource_group: str, name: str, *, wait: bool = True) -> None:
         self._delete(self._cluster(resource_group, name), CLUSTERS_VERSION, wait=wait)
@@ -224,15 +238,7 @@ class Api:
         return True
 
     def _pages(self, path: str, version: str) -> Iterator[Json]:
-        query = {"api-version": version}
-        while True:
-            page = self._rest.json("GET", path, query=query)
-            yield from page.get("value", [])
-            if not page.get("nextLink"):
-                return
-            # Only its path and query: a link must not send the token to another host.
-            link = urlsplit(page["nextLink"])
-            path, query = link.path, dict(parse_qsl(link.query))
+        return pages(self._rest, path, {"api-version": version}, link=ARM_LINK)
 
 
 def _segment(name: str) -> str:

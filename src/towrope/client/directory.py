@@ -4,11 +4,12 @@ Synchronous, one call a method, over the server's Graph-like API. Objects come a
 by their members' names, since the command line prints them whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 from uuid import UUID
 
+from towrope.client.paging import GRAPH_LINK, pages
 from towrope.client.rest import Conflict, Json, Rest
 from towrope.wire.errors import Hop, NotFound, Refused
 
@@ -112,16 +113,16 @@ class Directory:
         """The ids and names of all groups that a user (or a group) is in, through others too."""
         path = _path(collection, name, "getMemberGroups")
         ids = self._post(path, {"securityEnabledOnly": False}, repeatable=True)["value"]
-        names = self._display_names(ids)
+        names = {found["id"]: found["displayName"] for found in self.get_by_ids(ids)}
         return [{"displayName": names.get(each), "id": each} for each in ids]
 
-    def _display_names(self, ids: Sequence[str]) -> Mapping[str, str]:
-        names: dict[str, str] = {}
+    def get_by_ids(self, ids: Sequence[str]) -> list[Json]:
+        """Objects of any kind; an id that nothing has is left out."""
+        found: list[Json] = []
         for start in range(0, len(ids), NAMES_AT_ONCE):
-            body = {"ids": ids[start : start + NAMES_AT_ONCE], "types": ["group"]}
-            found = self._post("/directoryObjects/getByIds", body, repeatable=True)["value"]
-            names.update({each["id"]: each["displayName"] for each in found})
-        return names
+            body = {"ids": ids[start : start + NAMES_AT_ONCE]}
+            found += self._post("/directoryObjects/getByIds", body, repeatable=True)["value"]
+        return found
 
     # Service principals, and their applications
 
@@ -178,15 +179,7 @@ class Directory:
 
     def _pages(self, path: str, conditions: Sequence[str]) -> Iterator[Json]:
         query = {"$filter": " and ".join(conditions)} if conditions else {}
-        path = V1 + path
-        while True:
-            page = self._rest.json("GET", path, query=query)
-            yield from map(_sorted, page.get("value", []))
-            if not page.get("@odata.nextLink"):
-                return
-            # Only its path and query: a link must not send the token to another host.
-            link = urlsplit(page["@odata.nextLink"])
-            path, query = link.path, dict(parse_qsl(link.query))
+        yield from map(_sorted, pages(self._rest, V1 + path, query, link=GRAPH_LINK))
 
 
 def equals(name: str, text: str) -> str:

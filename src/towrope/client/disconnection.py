@@ -12,6 +12,7 @@ from lightkube.resources.core_v1 import Namespace
 
 from towrope.client.kubernetes import Target, absent_as_none
 from towrope.client.manifests import cluster_scoped
+from towrope.client.policy_cleanup import delete_policy_objects
 from towrope.client.preflight import connected_as, described
 from towrope.client.rest import Conflict
 from towrope.wire import names
@@ -61,6 +62,8 @@ def remove_from_cluster(client: Client, *, wait: bool = True) -> None:
     """Removes all that `connect` and the agent made; what is gone already is no error."""
     for kind, name in cluster_scoped():
         absent_as_none(partial(client.delete, kind, name))
+    # The agent has lost its rights by now, so that it makes none of these anew.
+    delete_policy_objects(client)
     absent_as_none(lambda: client.delete(Namespace, names.NAMESPACE))
     deadline = time.monotonic() + NAMESPACE_WITHIN
     while wait and absent_as_none(lambda: client.get(Namespace, names.NAMESPACE)) is not None:

@@ -1,7 +1,8 @@
 """How a result is printed: `az`'s formats, and `--query` (JMESPath).
 
 json    indented
-table   one row for each member, the columns that a command names, or every plain member
+table   one row for each member, the columns that a command names, or every plain member; on a
+        terminal long cells are shortened to fit it
 tsv     values only, separated by tabs, for scripts
 yaml    block style
 none    nothing
@@ -15,9 +16,11 @@ from typing import Any
 
 from towrope.client.rest import Json
 
-Columns = Mapping[str, str]
-"""A table's headings, and the member that each shows."""
+Columns = Mapping[str, str | Callable[[Json], str]]
+"""A table's headings, and the member that each shows, or what makes it of a row."""
 
+GAP = "  "
+NARROWEST = 8
 CLUSTER_COLUMNS: Columns = {
     "Name": "name",
     "Location": "location",
@@ -39,7 +42,8 @@ def flat(resource: Json) -> Json:
     lifted = {name: value for name, value in properties.items() if name not in resource}
     plain = {name: value for name, value in resource.items() if name != "properties"}
     segments = str(resource.get("id", "")).split("/")
-    group = {"resourceGroup": segments[4]} if len(segments) > 4 else {}
+    is_in_group = len(segments) > 4 and segments[3].lower() == "resourcegroups"
+    group = {"resourceGroup": segments[4]} if is_in_group else {}
     return dict(sorted({**plain, **group, **lifted}.items()))
 
 
@@ -61,8 +65,13 @@ def compile_query(text: str) -> Callable[[Any], Any]:
     return search
 
 
-def render(value: Any, style: Format, columns: Columns | None = None) -> str:
-    """`value` as text, with no newline at its end; empty where there is nothing to print."""
+def render(
+    value: Any, style: Format, columns: Columns | None = None, *, width: int | None = None
+) -> str:
+    """`value` as text, with no newline at its end; empty where there is nothing to print.
+
+    A table is at most `width` wide where that is given, however little then stays of its cells.
+    """
     if value is None or style is Format.NONE:
         return ""
     if style is Format.JSON:
@@ -72,7 +81,7 @@ def render(value: Any, style: Format, columns: Columns | None = None) -> str:
     rows = value if isinstance(value, list) else [value]
     if style is Format.TSV:
         return "\n".join(_tsv_row(row) for row in rows)
-    return _table(rows, columns)
+    return _table(rows, columns, width)
 
 
 def _yaml(value: Any) -> str:
@@ -102,19 +111,44 @@ def _tsv_cell(value: Any) -> str:
     return "" if isinstance(value, dict) else str(value)
 
 
-def _table(rows: Sequence[Any], columns: Columns | None) -> str:
+def _table(rows: Sequence[Any], columns: Columns | None, width: int | None) -> str:
     members = [row if isinstance(row, dict) else {"result": row} for row in rows]
     if not members:
         return ""
     wanted = columns or _plain_columns(members)
-    table = [[_cell(_member(member, key)) for key in wanted.values()] for member in members]
+    table = [[_cell(_shown(member, what)) for what in wanted.values()] for member in members]
     lines = [list(wanted), *table]
     widths = [max(len(line[i]) for line in lines) for i in range(len(wanted))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    if width is not None:
+        widths = _fitted(widths, width - len(GAP) * (len(widths) - 1))
+    lines.insert(1, ["-" * each for each in widths])
+    return "\n".join(_line(cells, widths) for cells in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    shown = [_short(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    padded = [cell.ljust(width) for cell, width in zip(shown, widths, strict=True)]
+    return GAP.join(padded).rstrip()
+
+
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """The widest columns give way first, as far as the narrowest that still shows something."""
+    fitted = list(widths)
+    while sum(fitted) > room and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _short(text: str, width: int) -> str:
+    """Without its middle: ids and paths differ at both ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _shown(member: Json, what: str | Callable[[Json], str]) -> Any:
+    return _member(member, what) if isinstance(what, str) else what(member)
 
 
 def _member(value: Any, path: str) -> Any:

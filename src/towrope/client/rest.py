@@ -7,6 +7,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -81,12 +82,15 @@ class Rest:
         tls: ssl.SSLContext,
         token: Callable[[], str] | None = None,
         refused: Callable[[], None] | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`token` gives the bearer token; `refused` is told once that the server took it not."""
+        """`token` gives the bearer token; `refused` is told once that the server took it not;
+        `waiting` is entered for as long as an answer is waited for."""
         self.server = server
         self.tls = tls
         self._token = token
         self._refused = refused
+        self._waiting = waiting
         self._client = httpx2.Client(
             base_url=server,
             verify=tls,
@@ -131,9 +135,10 @@ class Rest:
         attempts = stamina.retry_context(
             on=_wait_before_retry, attempts=ATTEMPTS, timeout=RETRY_WITHIN, wait_initial=0.2
         )
-        for attempt in attempts:
-            with attempt:
-                return self._authorized(method, path, options, again)
+        with self._waiting():
+            for attempt in attempts:
+                with attempt:
+                    return self._authorized(method, path, options, again)
         raise AssertionError("the last attempt returns or raises")
 
     def _authorized(self, method: str, path: str, options: Json, again: bool) -> httpx2.Response:

@@ -59,3 +59,9 @@ def test_damaged_profile(shell: Shell) -> None:
     shell.config.mkdir()
     (shell.config / "profile.json").write_text("{")
     assert "profile.json is damaged" in shell.error(1, "group", "list")
+
+
+def test_locations(inside: Shell) -> None:
+    table = inside.ok("account", "list-locations", "-o", "table").splitlines()
+    assert table[0].split() == ["DisplayName", "Name", "RegionalDisplayName"]
+    assert "local" in inside.json("account", "list-locations", "--query", "[].name")

@@ -8,7 +8,7 @@ from tests.fixtures.server import Server
 
 def signs_in(shell: Shell, server: Server, app_id: str, secret: str) -> bool:
     words = ["login", "--service-principal", "--server", server.url, "-u", app_id, "-p", "-"]
-    words += ["--ca-fingerprint", server.ca_fingerprint, "-o", "none"]
+    words += ["--ca-fingerprint", server.ca_fingerprint, "--allow-no-subscriptions"]
     return shell.run(*words, input=secret).returncode == 0
 
 
@@ -29,15 +29,20 @@ def test_life_of_a_service_principal(inside: Shell, shell: Shell, live_server: S
         listed = inside.json("ad", "sp", "list", *words, "--query", "[].appId")
         assert made["appId"] in listed
     table = inside.ok("ad", "sp", "list", "-o", "table").splitlines()[0]
-    assert table.split() == ["DisplayName", "Id", "AppId", "CreatedDateTime"]
+    assert table.split() == ["DisplayName", "AppId", "CreatedDateTime"]
     inside.ok("ad", "sp", "delete", "--id", made["appId"])
     assert made["appId"] in inside.error(3, "ad", "sp", "show", "--id", made["appId"])
 
 
 @pytest.mark.parametrize("words", [["--role", "Reader"], ["--scopes", "/a", "/b"]])
-def test_a_role_is_not_given_here(inside: Shell, words: list[str]) -> None:
-    said = inside.error(2, "ad", "sp", "create-for-rbac", "-n", "roles", *words)
-    assert "towrope role assignment create" in said
+def test_a_role_holds_somewhere(inside: Shell, words: list[str]) -> None:
+    assert "both" in inside.error(2, "ad", "sp", "create-for-rbac", "-n", "roles", *words)
+    assert inside.json("ad", "sp", "list", "--display-name", "roles") == []
+
+
+def test_a_slip_in_the_role_leaves_nothing_behind(inside: Shell) -> None:
+    words = ["-n", "roles", "--role", "Readr", "--scopes", "/"]
+    assert "Did you mean" in inside.error(3, "ad", "sp", "create-for-rbac", *words)
     assert inside.json("ad", "sp", "list", "--display-name", "roles") == []
 
 

@@ -117,6 +117,36 @@ AD = LazyGroup(
     },
 )
 
+ROLE = LazyGroup(
+    "role",
+    help="Manage who may do what.",
+    commands={
+        "assignment": LazyGroup(
+            "assignment",
+            help="Manage who has which role where.",
+            commands={
+                "create": Lazy(f"{_CLI}.role_assignment:create", "Give somebody a role."),
+                "list": Lazy(f"{_CLI}.role_assignment:list_all", "List role assignments."),
+                "delete": Lazy(f"{_CLI}.role_assignment:delete", "Take roles away."),
+                "explain": Lazy(
+                    f"{_CLI}.role_explanation:explain", "Tell why somebody may do something or not."
+                ),
+            },
+        ),
+        "definition": LazyGroup(
+            "definition",
+            help="Manage roles: what they allow.",
+            commands={
+                "list": Lazy(f"{_CLI}.role_definition:list_all", "List roles."),
+                "show": Lazy(f"{_CLI}.role_definition:show", "Show a role."),
+                "create": Lazy(f"{_CLI}.role_definition:create", "Create a role."),
+                "update": Lazy(f"{_CLI}.role_definition:update", "Change a role."),
+                "delete": Lazy(f"{_CLI}.role_definition:delete", "Delete a role."),
+            },
+        ),
+    },
+)
+
 COMMANDS: dict[str, Lazy | LazyGroup] = {
     "login": Lazy(f"{_CLI}.login:login", "Sign in to a server."),
     "logout": Lazy(f"{_CLI}.login:logout", "Sign out, and forget what was stored."),
@@ -128,6 +158,7 @@ COMMANDS: dict[str, Lazy | LazyGroup] = {
             "show": Lazy(f"{_CLI}.account:show", "Show the account in use."),
             "list": Lazy(f"{_CLI}.account:list_all", "List the accounts that are signed in."),
             "set": Lazy(f"{_CLI}.account:set_default", "Choose the account to use."),
+            "list-locations": Lazy(f"{_CLI}.account:list_locations", "List the locations."),
             "clear": Lazy(f"{_CLI}.account:clear", "Sign out of all accounts."),
             "get-access-token": Lazy(
                 f"{_CLI}.account:get_access_token", "Get a token for the server's API."
@@ -143,6 +174,7 @@ COMMANDS: dict[str, Lazy | LazyGroup] = {
             "list": Lazy(f"{_CLI}.cloud:list_all", "List the servers that have a name."),
             "show": Lazy(f"{_CLI}.cloud:show", "Show a server that has a name."),
             "unregister": Lazy(f"{_CLI}.cloud:unregister", "Forget the name of a server."),
+            "az-setup": Lazy(f"{_CLI}.az_setup:az_setup", "Make the Azure CLI know the server."),
         },
     ),
     "group": LazyGroup(
@@ -162,10 +194,14 @@ COMMANDS: dict[str, Lazy | LazyGroup] = {
             "connect": Lazy(f"{_CLI}.connect:connect", "Connect a cluster."),
             "list": Lazy(f"{_CLI}.connectedk8s:list_all", "List connected clusters."),
             "show": Lazy(f"{_CLI}.connectedk8s:show", "Show a connected cluster."),
+            "update": Lazy(f"{_CLI}.connectedk8s:update", "Change a connected cluster's tags."),
             "delete": Lazy(f"{_CLI}.disconnect:delete", "Disconnect a cluster."),
+            "enable-features": Lazy(f"{_CLI}.features:enable", "Enable features of a cluster."),
+            "disable-features": Lazy(f"{_CLI}.features:disable", "Disable features of a cluster."),
             "proxy": Lazy(f"{_CLI}.proxy:proxy", "Reach a cluster with kubectl."),
         },
     ),
+    "role": ROLE,
     "ad": AD,
     "relay": RELAY,
     "issuer": LazyGroup(
@@ -176,6 +212,15 @@ COMMANDS: dict[str, Lazy | LazyGroup] = {
             "list": Lazy(f"{_CLI}.issuer:list_all", "List the trusted issuers."),
             "show": Lazy(f"{_CLI}.issuer:show", "Show a trusted issuer."),
             "remove": Lazy(f"{_CLI}.issuer:remove", "Trust an issuer no more."),
+        },
+    ),
+    "config": LazyGroup(
+        "config",
+        help="Set what is meant where an option is left out.",
+        commands={
+            "set": Lazy(f"{_CLI}.config:set_values", "Set defaults."),
+            "get": Lazy(f"{_CLI}.config:get", "Show the defaults."),
+            "unset": Lazy(f"{_CLI}.config:unset", "Forget defaults."),
         },
     ),
     "completion": Lazy(f"{_CLI}.completion:completion", "Print the completion for a shell."),

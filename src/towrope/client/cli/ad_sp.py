@@ -6,14 +6,15 @@ import click
 
 from towrope.client.cli.ad_context import directory_from_context, filter_option
 from towrope.client.cli.ad_credential import Wanted, credential_options, give
+from towrope.client.cli.authorization_context import authorization_from_context
 from towrope.client.cli.command import Words, command
 from towrope.client.directory import Directory, equals, quoted, starts_with
+from towrope.client.principals import Principal
 from towrope.client.rest import Conflict, Json
 from towrope.wire.errors import Hop
 
 COLUMNS = {
     "DisplayName": "displayName",
-    "Id": "id",
     "AppId": "appId",
     "CreatedDateTime": "createdDateTime",
 }
@@ -29,6 +30,7 @@ _id = click.option(
     example="""
     towrope ad sp create-for-rbac -n shop-deployer
     towrope ad sp create-for-rbac -n shop-deployer --create-cert
+    towrope ad sp create-for-rbac -n shop-deployer --role Contributor --scopes $GROUP_ID
     """,
 )
 @click.option(
@@ -40,26 +42,26 @@ _id = click.option(
     " in place of those that it has.",
 )
 @credential_options
-@click.option("--role", help="Not supported here: see 'towrope role assignment create'.")
-@click.option(
-    "--scopes", cls=Words, help="Not supported here: see 'towrope role assignment create'."
-)
+@click.option("--role", metavar="NAME_OR_ID", help="A role that it gets at each of --scopes.")
+@click.option("--scopes", cls=Words, metavar="ID...", help="Where, separated by spaces.")
 def create_for_rbac(
     name: str | None, wanted: Wanted, role: str | None, scopes: tuple[str, ...]
 ) -> Json:
     """Create a service principal with a credential, which is shown this once."""
-    if role or scopes:
-        raise click.UsageError(
-            "--role and --scopes are not supported: a role is given by 'towrope role assignment"
-            " create', which is not there yet. Leave them out; until then give the service"
-            " principal rights inside the cluster, by its object id."
-        )
+    if bool(role) is not bool(scopes):
+        raise click.UsageError("A role holds somewhere: give both of --role and --scopes.")
     now = datetime.datetime.now(datetime.UTC)
     display_name = name or f"towrope-cli-{now:%Y-%m-%d-%H-%M-%S}"
-    with directory_from_context() as directory:
+    with authorization_from_context() as authorization:
+        # A slip in the role leaves nothing behind.
+        roles = [(authorization.find_role(role, each), each) for each in scopes] if role else []
+        directory = authorization.directory
         principal = _existing(directory, display_name) if name else None
         if principal is None:
             principal = directory.create_service_principal(display_name)
+        holder = Principal(object_id=principal["id"], kind="ServicePrincipal")
+        for definition, scope in roles:
+            authorization.create_assignment(role=definition, principal=holder, scope=scope)
         return give(directory, principal, wanted, named=True)
 
 

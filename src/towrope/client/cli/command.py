@@ -3,13 +3,16 @@
 The function of a command returns ARM's JSON (or nothing); `-o` and `--query` decide how it looks.
 """
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from towrope.client import defaults
 from towrope.client.cli.context import SUBSCRIPTION
 from towrope.client.cli.lazy import HELP_NAMES
 from towrope.client.output import Columns, Format, compile_query, render
@@ -25,12 +28,18 @@ class Command(click.Command):
     """Adds the options that every command has, and prints the result."""
 
     def __init__(
-        self, *args: Any, example: str, columns: Columns | None = None, **attributes: Any
+        self,
+        *args: Any,
+        example: str,
+        columns: Columns | None = None,
+        text: Callable[[Any], str] | None = None,
+        **attributes: Any,
     ) -> None:
         attributes.setdefault("context_settings", HELP_NAMES)
         super().__init__(*args, **attributes)
         self.example = example
         self.columns = columns
+        self.text = text
         self.params.extend(_global_options())
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -50,27 +59,47 @@ class Command(click.Command):
 
     def _show(self, ctx: click.Context, result: Any) -> None:
         query = ctx.meta.get(_QUERY)
+        if self.text is not None and not query and _is_left_out(ctx, "output"):
+            click.echo(self.text(result))
+            return
         columns = None if query else self.columns
         try:
             shown = query(result) if query and result is not None else result
         except ValueError as error:
             raise click.UsageError(f"The --query does not fit the result: {error}", ctx) from None
-        text = render(shown, Format(ctx.meta[_OUTPUT]), columns)
+        text = render(shown, Format(ctx.meta[_OUTPUT]), columns, width=_width())
         if text:
             click.echo(text)
 
 
+def _width() -> int | None:
+    """Of the terminal; a file or another program gets whole cells."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _is_left_out(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.DEFAULT
+
+
 def command(
-    name: str, *, example: str, columns: Columns | None = None
+    name: str,
+    *,
+    example: str,
+    columns: Columns | None = None,
+    text: Callable[[Any], str] | None = None,
 ) -> Callable[[Function], Command]:
-    """Makes a function a `Command`; `example` is shown by its help, one command a line."""
-    return click.command(name, cls=Command, example=example, columns=columns)
+    """Makes a function a `Command`; `example` is shown by its help, one command a line.
+
+    `text` says the result to a person; it is what is printed where no format is asked for.
+    """
+    return click.command(name, cls=Command, example=example, columns=columns, text=text)
 
 
 def _global_options() -> list[click.Option]:
     return [
-        click.Option(
+        Defaulted(
             ["-o", "--output"],
+            key=defaults.OUTPUT,
             type=click.Choice([each.value for each in Format]),
             default=Format.JSON.value,
             show_default=True,
@@ -121,10 +150,38 @@ def _keep_query(context: click.Context, parameter: click.Parameter, value: str |
         raise click.BadParameter(str(error), context, parameter) from None
 
 
+class Defaulted(click.Option):
+    """An option that `towrope config`, or the environment, gives a value where it is left out."""
+
+    def __init__(self, *args: Any, key: str, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.key = key
+
+    def get_default(self, ctx: click.Context, call: bool = True) -> Any:
+        return defaults.default(self.key) or super().get_default(ctx, call)
+
+
 def group_option(function: Function) -> Function:
-    return click.option("-g", "--resource-group", required=True, help="The resource group.")(
-        function
-    )
+    return _group(function, required=True, text="The resource group.")
+
+
+def group_filter_option(function: Function) -> Function:
+    return _group(function, required=False, text="The resource group; else all of them.")
+
+
+def _group(function: Function, *, required: bool, text: str) -> Function:
+    return click.option(
+        "-g",
+        "--resource-group",
+        cls=Defaulted,
+        key=defaults.GROUP,
+        required=required,
+        help=f"{text} See 'towrope config set {defaults.GROUP}=NAME'.",
+    )(function)
+
+
+def location_option(text: str) -> Callable[[Function], Function]:
+    return click.option("-l", "--location", cls=Defaulted, key=defaults.LOCATION, help=text)
 
 
 def kubeconfig_options(function: Function) -> Function:
@@ -179,7 +236,7 @@ def _spread(args: list[str], lists: set[str]) -> list[str]:
 
 
 def _tags(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
-    pairs = [word.partition("=") for word in value]
+    pairs = [word.partition("=") for word in value if word]  # `--tags ""` means none, as in az
     if any(not key for key, _, _ in pairs):
         raise click.BadParameter("expected KEY=VALUE.", context, parameter)
     return {key: text for key, _, text in pairs}

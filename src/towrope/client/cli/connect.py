@@ -12,6 +12,7 @@ from towrope.client.cli.command import (
     group_option,
     is_interactive,
     kubeconfig_options,
+    location_option,
     no_wait_option,
     tags_option,
 )
@@ -57,7 +58,7 @@ def _checked_name(context: click.Context, parameter: click.Parameter, value: str
 @click.option("-n", "--name", required=True, callback=_checked_name, help="The cluster's new name.")
 @group_option
 @kubeconfig_options
-@click.option("-l", "--location", help="Where it is kept; else the resource group's location.")
+@location_option("Where it is kept; else the resource group's location.")
 @tags_option
 @no_wait_option
 @click.option(

@@ -1,8 +1,11 @@
 """From a command to the server that it is meant for: the signed-in account's `Api`."""
 
+from functools import partial
+
 import click
 
 from towrope.client.api import Api
+from towrope.client.cli.progress import waiting
 from towrope.client.profile import Account, Folder
 from towrope.client.rest import Rest
 from towrope.client.sessions import AccessTokens
@@ -37,7 +40,7 @@ def account_from_context(folder: Folder, *, user: str = "") -> Account:
 def rest_from_context() -> Rest:
     """Requests to the server as the account that the command uses; holds sockets: close it."""
     folder = Folder()
-    return _rest(account_from_context(folder), folder)
+    return rest_of(account_from_context(folder), folder)
 
 
 def api_from_context() -> Api:
@@ -48,10 +51,17 @@ def api_from_context() -> Api:
     """
     folder = Folder()
     account = account_from_context(folder)
-    return Api(_rest(account, folder), account)
+    return Api(rest_of(account, folder), account)
 
 
-def _rest(account: Account, folder: Folder) -> Rest:
+def rest_of(account: Account, folder: Folder) -> Rest:
+    """Requests to the account's server as that account; holds sockets: close it."""
     tls = context_for(account.server, folder)
     tokens = AccessTokens(account, folder=folder, tls=tls)
-    return Rest(account.server, tls=tls, token=tokens.get, refused=tokens.forget)
+    return Rest(
+        account.server,
+        tls=tls,
+        token=tokens.get,
+        refused=tokens.forget,
+        waiting=partial(waiting, f"Waiting for {account.server}"),
+    )

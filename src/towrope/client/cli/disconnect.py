@@ -16,6 +16,7 @@ from towrope.client.cli.command import (
 )
 from towrope.client.cli.context import api_from_context
 from towrope.client.cli.progress import progress
+from towrope.client.cli.resource_ids import ids_option
 from towrope.client.disconnection import (
     check_cluster_side,
     refuse_own_kubeconfig,
@@ -23,6 +24,7 @@ from towrope.client.disconnection import (
 )
 from towrope.client.kubernetes import find_target, open_cluster
 from towrope.wire.errors import NotFound
+from towrope.wire.names import CLUSTER_TYPE
 
 
 @command(
@@ -32,6 +34,7 @@ from towrope.wire.errors import NotFound
     towrope connectedk8s delete -n shop-17 -g shops --force --yes
     """,
 )
+@ids_option(CLUSTER_TYPE, "name")
 @name_option("connected cluster")
 @group_option
 @kubeconfig_options

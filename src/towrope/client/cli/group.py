@@ -5,6 +5,7 @@ import click
 from towrope.client.cli.command import (
     command,
     confirm,
+    location_option,
     no_wait_option,
     tags_option,
     yes_option,
@@ -12,6 +13,8 @@ from towrope.client.cli.command import (
 from towrope.client.cli.context import api_from_context
 from towrope.client.rest import Json
 
+LOCATION = "local"
+"""The one that every server has."""
 COLUMNS = {"Name": "name", "Location": "location"}
 
 _name = click.option(
@@ -21,12 +24,12 @@ _name = click.option(
 
 @command("create", example="towrope group create -n shops -l local", columns=COLUMNS)
 @_name
-@click.option("-l", "--location", default="local", show_default=True, help="Where it is kept.")
+@location_option(f"Where it is kept; else '{LOCATION}'.")
 @tags_option
-def create(name: str, location: str, tags: dict[str, str]) -> Json:
+def create(name: str, location: str | None, tags: dict[str, str]) -> Json:
     """Create a resource group. One that is there keeps what is in it."""
     with api_from_context() as api:
-        return api.put_resource_group(name, location=location, tags=tags)
+        return api.put_resource_group(name, location=location or LOCATION, tags=tags)
 
 
 @command("list", example="towrope group list -o table", columns=COLUMNS)

@@ -2,9 +2,17 @@
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
+
+SAID_AFTER = 1.0
+"""Seconds for which nobody wonders what is going on."""
+
+_moving = threading.Lock()
+"""Held by whoever has a moving line: two would write over each other."""
 
 
 @contextlib.contextmanager
@@ -13,9 +21,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda step: click.echo(f"{step} …", err=True)
         return
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = _console()
     status = console.status("")
     steps: list[str] = []
 
@@ -30,8 +36,41 @@ def progress() -> Iterator[Callable[[str], None]]:
         status.update(f"{step} …")
         status.start()
 
+    with _moving:
+        try:
+            yield tell
+            settle()
+        finally:
+            status.stop()
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Says on a terminal what is waited for, if that takes its time and nothing else says it."""
+    if not sys.stderr.isatty() or not _moving.acquire(blocking=False):
+        yield
+        return
+    shown: list[Any] = []
+
+    def show() -> None:
+        status = _console().status(f"{what} …")
+        shown.append(status)
+        status.start()
+
+    timer = threading.Timer(SAID_AFTER, show)
+    timer.daemon = True
+    timer.start()
     try:
-        yield tell
-        settle()
+        yield
     finally:
-        status.stop()
+        timer.cancel()
+        timer.join()
+        for status in shown:
+            status.stop()
+        _moving.release()
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False)

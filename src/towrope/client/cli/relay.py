@@ -7,10 +7,13 @@ import click
 
 from towrope.client.cli.command import command, confirm, group_option, yes_option
 from towrope.client.cli.context import api_from_context
+from towrope.client.cli.resource_ids import ids_option
 from towrope.client.output import flat
 from towrope.client.rest import Json
 
 COLUMNS = {"Name": "name", "ResourceGroup": "resourceGroup", "ListenerCount": "listenerCount"}
+
+_KIND = "Microsoft.Relay/namespaces/hybridConnections"
 
 namespace_option = click.option("--namespace-name", required=True, help="The relay's namespace.")
 _name = click.option("-n", "--name", required=True, help="The hybrid connection.")
@@ -67,6 +70,7 @@ def list_all(resource_group: str, namespace_name: str) -> list[Json]:
     example="towrope relay hyco show -g shops --namespace-name shop-relay -n printer",
     columns=COLUMNS,
 )
+@ids_option(_KIND, "namespace_name", "name")
 @_options
 def show(resource_group: str, namespace_name: str, name: str) -> Json:
     """Show a hybrid connection."""
@@ -78,6 +82,7 @@ def show(resource_group: str, namespace_name: str, name: str) -> Json:
     "delete",
     example="towrope relay hyco delete -g shops --namespace-name shop-relay -n printer --yes",
 )
+@ids_option(_KIND, "namespace_name", "name")
 @_options
 @yes_option
 def delete(resource_group: str, namespace_name: str, name: str, yes: bool) -> None:

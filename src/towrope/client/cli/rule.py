@@ -8,11 +8,13 @@ import click
 from towrope.client.cli.command import Words, command, confirm, group_option, yes_option
 from towrope.client.cli.context import api_from_context
 from towrope.client.cli.relay import namespace_option
+from towrope.client.cli.resource_ids import ids_option
 from towrope.client.output import flat
 from towrope.client.rest import Json
 
 COLUMNS = {"Name": "name", "ResourceGroup": "resourceGroup"}
 
+_KIND = "Microsoft.Relay/namespaces/hybridConnections/authorizationRules"
 _WHERE = "-g shops --namespace-name shop-relay --hybrid-connection-name printer"
 
 _hybrid = click.option(
@@ -71,6 +73,7 @@ def list_all(resource_group: str, namespace_name: str, hybrid_connection_name: s
     example=f"towrope relay hyco authorization-rule show {_WHERE} -n send",
     columns=COLUMNS,
 )
+@ids_option(_KIND, "namespace_name", "hybrid_connection_name", "name")
 @_scope
 @_name
 def show(resource_group: str, namespace_name: str, hybrid_connection_name: str, name: str) -> Json:
@@ -83,6 +86,7 @@ def show(resource_group: str, namespace_name: str, hybrid_connection_name: str, 
     "delete",
     example=f"towrope relay hyco authorization-rule delete {_WHERE} -n send --yes",
 )
+@ids_option(_KIND, "namespace_name", "hybrid_connection_name", "name")
 @_scope
 @_name
 @yes_option
