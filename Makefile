@@ -48,7 +48,8 @@ testbed: ## Build the test cluster (a real Kubernetes as local processes) and sa
 
 conformance: $(VENV)/.ready ## Install the third-party clients that the tests speak with
 	@tests/conformance/install.sh >/dev/null
-	@tests/conformance/install-azure.sh >/dev/null
+	@tests/conformance/install-azure.sh azure >/dev/null
+	@tests/conformance/install-azure.sh azure-sdk >/dev/null
 
 bench: $(VENV)/.ready ## Measure: latency, throughput and memory, through the tunnel and directly
 	@bin="$$(testbed/build.sh)" && TOWROPE_TESTBED_BIN="$$bin" $(BIN)/python -m bench $(ARGS)

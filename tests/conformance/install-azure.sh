@@ -1,16 +1,18 @@
 #!/bin/sh
-# Installs the Azure CLI into an environment of its own, and prints its Python: `$(...) -m azure.cli`
-# is `az`. It is named for the lock file, so that nothing is installed twice.
+# Installs Azure's clients into an environment of their own, and prints its Python. `azure` is the CLI:
+# `$(...) -m azure.cli` is `az`; `azure-sdk` are the libraries, of which the CLI needs other versions.
+# The environment is named for the lock file, so that nothing is installed twice.
 set -eu
 
 here=$(cd "${0%/*}" && pwd)
+lock=$here/${1:-azure}.lock
 bin=$(cd "$here/../../.venv/bin" && pwd)
 cache=${TOWROPE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/towrope}/azure
 
 hash_of='import hashlib, pathlib, sys
 files = b"".join(pathlib.Path(name).read_bytes() for name in sys.argv[1:])
 print(hashlib.sha256(files + sys.version.encode()).hexdigest()[:16])'
-key=$("$bin/python" -c "$hash_of" "$here/azure.lock" "$here/install-azure.sh")
+key=$("$bin/python" -c "$hash_of" "$lock" "$here/install-azure.sh")
 folder=$cache/$key
 if [ -d "$folder" ]; then
     echo "$folder/bin/python"
@@ -20,9 +22,9 @@ fi
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/.$key.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-echo "Installing the Azure CLI, for its tests (370 MB, less than a minute, once) ..." >&2
+echo "Installing what ${lock##*/} names, for its tests (less than a minute, once) ..." >&2
 "$bin/uv" venv -q --relocatable --python "$bin/python" "$work/made"
-VIRTUAL_ENV=$work/made "$bin/uv" pip sync -q --require-hashes --only-binary :all: "$here/azure.lock" >&2
+VIRTUAL_ENV=$work/made "$bin/uv" pip sync -q --require-hashes --only-binary :all: "$lock" >&2
 
 # Another run may have been quicker; its folder is as good.
 mv -T "$work/made" "$folder" 2>/dev/null || [ -d "$folder" ] || mv "$work/made" "$folder"
