@@ -13,6 +13,7 @@ from towrope.agent import identity
 from towrope.agent.audit import AuditEvent
 from towrope.agent.connection import Connection
 from towrope.agent.gate import Decide, Gate
+from towrope.agent.live_requests import LiveRequests
 from towrope.agent.own_credential import OwnCredential
 from towrope.agent.upstream import Address, Upstreams
 from towrope.ops import tasks
@@ -115,6 +116,7 @@ class Rig:
     own: Upstreams = field(init=False)
     """For requests with the agent's credential; they reach the same apiserver."""
     clients: list[Peer] = field(default_factory=list)
+    live: LiveRequests = field(default_factory=LiveRequests)
 
     @property
     def reached(self) -> bytes:
@@ -224,6 +226,7 @@ class _Gated(Connection):
             self._rig.upstreams,
             own=self._rig.own,
             decide=self._rig.decide,
+            live=self._rig.live,
             sink=self._rig.events.put_nowait,
             stream="s1",
         )

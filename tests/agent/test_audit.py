@@ -46,6 +46,7 @@ def test_a_line() -> None:
         "bytesOut": 20,
         "duration": 1.5,
         "auditId": "5cb1",
+        "revoked": "",
     }
 
 

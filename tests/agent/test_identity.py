@@ -320,6 +320,99 @@ async def test_groups_that_cannot_be_told() -> None:
     assert played.callers == []
 
 
+async def test_what_was_taken_away_meanwhile_is_asked_for_before_a_caller_is_served() -> None:
+    played, order = Played(), []
+
+    async def settled() -> None:
+        order.append("settled")
+
+    async def impersonate(caller: Caller, _: RequestHead) -> Decision:
+        order.append(caller.username)
+        return Decision(principal=caller.username, credential=())
+
+    memberships = Memberships(played._resolve, played)
+    who = Identification(
+        played.current, memberships, impersonate, settled=settled, clock=lambda: NOW
+    )
+    given = (b"Authorization", f"Bearer {signing.token()}".encode())
+    await who.decide(head(given))
+    assert order == ["settled", ADA.username]
+    await who.decide(head((b"Authorization", b"Bearer opaque")))
+    assert len(order) == 2
+
+
+# Decided again, while the request runs.
+
+
+def with_token(**changes: Any) -> RequestHead:
+    return head((b"Authorization", f"Bearer {signing.token(**changes)}".encode()))
+
+
+async def test_decided_again_a_token_may_have_expired() -> None:
+    played = Played()
+    first = await played.who.decide(with_token())
+    played.now += 10_000
+    again = await played.who.decide_again(with_token())
+    assert again == first
+    assert played.callers == [ADA, ADA]
+
+
+async def test_decided_again_a_group_may_be_lost() -> None:
+    played = Played()
+    first = await played.who.decide(with_token())
+    played.trust = Trust(issuers=(signing.trusted(),), directory_changed_at=NOW)
+    played.current.notified(TRUST)
+    assert first.as_of != played.who.as_of
+    await played.who.decide_again(with_token())
+    assert [caller.groups for caller in played.callers] == [(GROUP,), ()]
+
+
+async def refused_again(played: Played, given: RequestHead) -> str:
+    before = len(played.callers)
+    with pytest.raises(Unauthenticated) as caught:
+        await played.who.decide_again(given)
+    assert len(played.callers) == before
+    assert caught.value.hop is Hop.AGENT
+    return caught.value.message
+
+
+async def test_decided_again_an_account_may_be_gone() -> None:
+    played = Played()
+    await played.who.decide(with_token())
+    played.trust = Trust(issuers=(signing.trusted(),), directory_changed_at=NOW)
+    played.principal = ResolvedPrincipal(is_active=False, groups=None)
+    played.current.notified(TRUST)
+    assert "sign in again" in await refused_again(played, with_token())
+    played.is_away = True
+    played.current.notified(TRUST)
+    with pytest.raises(Unreachable):
+        await played.who.decide_again(with_token())
+
+
+async def test_decided_again_an_issuer_may_be_trusted_no_longer() -> None:
+    played = Played()
+    await played.who.decide(with_token())
+    played.trust = Trust(issuers=(signing.trusted(rsa_key("b")),))
+    played.current.notified(TRUST)
+    assert "not among the issuer's keys" in await refused_again(played, with_token())
+    played.trust = Trust(issuers=(signing.trusted(username_prefix="sys"),))
+    played.current.notified(TRUST)
+    assert "names '" in await refused_again(played, with_token(upn="tem:x"))
+    played.trust = Trust()
+    played.current.notified(TRUST)
+    assert "not trusted any more" in await refused_again(played, with_token())
+
+
+async def test_whose_decision_is_as_old_as_what_was_known_before_it() -> None:
+    played = Played()
+    before = played.who.as_of
+    played.trust = Trust(issuers=(signing.trusted(), signing.trusted(rsa_key("b"))))
+    played.current.notified(TRUST)
+    decision = await played.who.decide(with_token())
+    assert before < decision.as_of < played.who.as_of
+    assert (await played.who.decide_again(with_token())).as_of == played.who.as_of
+
+
 T = TypeVar("T")
 
 

@@ -23,6 +23,17 @@ def info(verb: str, **facts: str) -> dict[str, str]:
         ("GET /api/v1/pods?watch=1&x=y", info("watch", resource="pods")),
         ("GET /api/v1/pods?watch=", info("watch", resource="pods")),
         ("GET /api/v1/pods?watch=false", info("list", resource="pods")),
+        (
+            "GET /api/v1/pods?watch=1&fieldSelector=metadata.name%3Dweb",
+            info("watch", resource="pods", name="web"),
+        ),
+        (
+            "GET /api/v1/pods?fieldSelector=a=b,metadata.name==web",
+            info("list", resource="pods", name="web"),
+        ),
+        ("GET /api/v1/pods?fieldSelector=metadata.name!=web", info("list", name="")),
+        ("GET /api/v1/pods?fieldSelector=metadata.name=", info("list", name="")),
+        ("DELETE /api/v1/pods?fieldSelector=metadata.name=web", info("deletecollection", name="")),
         ("GET /api/v1/watch/namespaces/a/pods", info("watch", resource="pods", namespace="a")),
         (
             "POST /api/v1/namespaces/a/pods/b/exec?command=sh",

@@ -207,6 +207,20 @@ async def test_for_a_token_of_nobody_trusted_it_is_only_tried() -> None:
     assert await of(trust.attempted) == 2
 
 
+async def test_whoever_wants_to_know_is_told_of_each_hint() -> None:
+    server, told = Server(), []
+    trust = server.trust()
+    trust.on_hint = lambda: told.append(trust.hints)
+    trust.notified("another kind")
+    assert told == []
+    trust.notified(TRUST)
+    trust.reconnected()
+    assert told == [1, 2]
+    server.said = version(2)
+    await trust.current()
+    assert told == [1, 2, 3]
+
+
 async def test_an_unknown_key_is_asked_for_but_not_for_every_request() -> None:
     server = Server()
     trust = server.trust()

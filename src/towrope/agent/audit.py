@@ -31,6 +31,8 @@ class AuditEvent:
     duration: float
     audit_id: str = ""
     """The same request in the apiserver's audit log."""
+    revoked: str = ""
+    """Why the agent ended it: what its caller may no longer do."""
 
 
 Sink = Callable[[AuditEvent], None]
@@ -62,6 +64,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     bytes_out: int
     duration: float
     audit_id: str
+    revoked: str
 
 
 def line(event: AuditEvent) -> bytes:
@@ -90,6 +93,7 @@ def line(event: AuditEvent) -> bytes:
                 bytes_out=event.bytes_out,
                 duration=round(event.duration, 6),
                 audit_id=event.audit_id,
+                revoked=event.revoked[:TEXT_LIMIT],
             )
         )
         + b"\n"

@@ -14,6 +14,7 @@ from towrope.agent import audit, identity, request_info, status
 from towrope.agent.connection import Connection
 from towrope.agent.exchange import Exchange
 from towrope.agent.identity import Decision
+from towrope.agent.live_requests import LiveRequest, LiveRequests
 from towrope.agent.screening import Request, screen
 from towrope.agent.upstream import Upstreams
 from towrope.wire.errors import Cut, Hop, Malformed, TowropeError, Unreachable
@@ -34,7 +35,7 @@ class Gate:
     """`await run()` once; it ends with the connection, and closes it and its upstream.
 
     `upstreams` are for requests with the caller's own credential, `own` for those of callers who
-    were verified; without it there are none of these.
+    were verified; without it there are none of these. Each request is in `live` while it runs.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Gate:
         *,
         own: Upstreams | None = None,
         decide: Decide = identity.decide,
+        live: LiveRequests | None = None,
         sink: audit.Sink = audit.discard,
         stream: str = "",
     ) -> None:
@@ -54,6 +56,7 @@ class Gate:
         self._upstream: Connection | None = None
         self._upstream_is_of: Upstreams | None = None
         self._decide = decide
+        self._live = LiveRequests() if live is None else live
         self._sink = sink
         self._stream = stream
         self._is_stopping = False
@@ -115,9 +118,9 @@ class Gate:
             head = parse_request(raw)
             record.request = request_info.parse(head.method.decode(), head.target.decode())
             request = screen(head)
-            decision = await self._decide(head)
-            record.decision = decision
-            return await self._forward(request, decision, record)
+            record.decision = await self._decide(head)
+            with self._live.running(self._live_request(head, record)):
+                return await self._forward(request, record)
         except TowropeError as error:
             if record.status:
                 raise Cut(error.message, hop=error.hop) from None
@@ -129,10 +132,19 @@ class Gate:
             duration = time.monotonic() - started
             self._sink(record.event(started_at, self._stream, duration))
 
-    async def _forward(self, request: Request, decision: Decision, record: "_Record") -> bool:
-        way = self._way(decision)
+    def _live_request(self, head: RequestHead, record: "_Record") -> LiveRequest:
+        def cut(reason: str) -> None:
+            record.revoked = reason
+            self._client.abort()
+            if self._upstream is not None:
+                self._upstream.abort()
+
+        return LiveRequest(head=head, info=record.request, decision=record.decision, cut=cut)
+
+    async def _forward(self, request: Request, record: "_Record") -> bool:
+        way = self._way(record.decision)
         is_reused = self._has_usable(way)
-        exchange = await self._exchange(request, decision, way)
+        exchange = await self._exchange(request, record, way)
         try:
             await exchange.run()
         except Cut as error:
@@ -141,7 +153,7 @@ class Gate:
             if not may_retry or request.method not in RETRYABLE or not exchange.is_sent:
                 raise
             self._drop_upstream()
-            exchange = await self._exchange(request, decision, way)
+            exchange = await self._exchange(request, record, way)
             await exchange.run()
         finally:
             record.take(exchange)
@@ -169,11 +181,14 @@ class Gate:
         upstream = self._upstream
         return upstream is not None and self._upstream_is_of is way and _is_usable(upstream)
 
-    async def _exchange(self, request: Request, decision: Decision, way: Upstreams) -> Exchange:
+    async def _exchange(self, request: Request, record: "_Record", way: Upstreams) -> Exchange:
+        decision = record.decision
         address, credential = way.address, _credential(decision, way)
         if self._upstream is None or not self._has_usable(way):
             self._drop_upstream()
             self._upstream, self._upstream_is_of = await way.take(), way
+        if record.revoked:
+            raise Cut(record.revoked, hop=Hop.AGENT)
         head = request.head(host=address.authority, path=address.path, credential=credential)
         exchange = Exchange(self._client, self._upstream, request, head=head, decision=decision)
         exchange.keeps_alive &= not self._is_stopping
@@ -216,6 +231,7 @@ class _Record:
         self.bytes_in = 0
         self.bytes_out = 0
         self.audit_id = ""
+        self.revoked = ""
 
     def take(self, exchange: Exchange) -> None:
         self.status = exchange.status
@@ -236,6 +252,7 @@ class _Record:
             bytes_out=self.bytes_out,
             duration=duration,
             audit_id=self.audit_id,
+            revoked=self.revoked,
         )
 
 

@@ -30,7 +30,7 @@ KNOWN_LIMIT = 1024
 _BEARER = re.compile(rb"(?i:bearer) +([\x21\x23-\x2b\x2d-\x7e]+)")
 # A second credential for the apiserver: a token for browsers, as the name of a subprotocol.
 _TOKEN_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
-_CALLERS_OWN = (b"authorization", b"impersonate-")
+CALLERS_OWN = (b"authorization", b"impersonate-")
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
@@ -57,6 +57,8 @@ class Decision:
 
 
 Impersonate = Callable[[Caller, RequestHead], Awaitable[Decision]]
+Settled = Callable[[], Awaitable[None]]
+"""Returns once what may have been taken away while the server was not heard was asked for."""
 
 
 async def decide(head: RequestHead) -> Decision:
@@ -67,7 +69,7 @@ async def decide(head: RequestHead) -> Decision:
 def as_it_came(head: RequestHead, *, hint: str = "") -> Decision:
     """The caller's own token, for the apiserver to judge. Raises `Unauthenticated`."""
     bearer_token(head)
-    own = tuple(item for item in head.fields if item[0].lower().startswith(_CALLERS_OWN))
+    own = tuple(item for item in head.fields if item[0].lower().startswith(CALLERS_OWN))
     return Decision(principal=UNVERIFIED_BEARER, credential=own, hint=hint)
 
 
@@ -95,11 +97,13 @@ class Identification:
         memberships: Memberships,
         impersonate: Impersonate,
         *,
+        settled: Settled | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._trust = trust
         self._memberships = memberships
         self._impersonate = impersonate
+        self._settled = settled
         self._clock = clock
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._known_by = trust.issuers
@@ -114,6 +118,8 @@ class Identification:
         as_of = self.as_of
         found = await self._identify(bearer_token(head))
         if isinstance(found, Caller):
+            if self._settled is not None:
+                await self._settled()
             return replace(await self._impersonate(found, head), as_of=as_of)
         return as_it_came(head, hint=found)
 

@@ -59,6 +59,7 @@ def parse(method: str, target: str) -> RequestInfo:
     resource, name, subresource = (*parts[:3], "", "", "")[:3]
     if not name:
         verb = _collection_verb(verb, query)
+        name = _selected_name(query) if verb in ("list", "watch") else ""
     return RequestInfo(
         verb=verb,
         path=path,
@@ -78,6 +79,16 @@ def _namespaced(parts: list[str]) -> tuple[str, list[str]]:
     if len(parts) > 2 and parts[2] not in NAMESPACE_SUBRESOURCES:
         return parts[1], parts[2:]
     return parts[1], parts
+
+
+def _selected_name(query: str) -> str:
+    """Of the one object that a list or a watch is restricted to."""
+    selector = dict(parse_qsl(query)).get("fieldSelector", "")
+    for term in selector.split(","):
+        name, operator, value = term.partition("=")
+        if operator and name == "metadata.name" and value.removeprefix("="):
+            return value.removeprefix("=")
+    return ""
 
 
 def _collection_verb(verb: str, query: str) -> str:

@@ -9,6 +9,7 @@ from towrope.agent import audit, identity
 from towrope.agent.connection import Connection
 from towrope.agent.gate import Decide, Gate
 from towrope.agent.inner_tls import InnerTls
+from towrope.agent.live_requests import LiveRequests
 from towrope.agent.upstream import Upstreams
 from towrope.ops import tasks
 from towrope.tunnel.stream import StreamTransport
@@ -32,12 +33,14 @@ class Streams:
         *,
         own: Upstreams | None = None,
         decide: Decide = identity.decide,
+        live: LiveRequests | None = None,
         sink: audit.Sink = audit.discard,
     ) -> None:
         self._inner_tls = inner_tls
         self._upstreams = upstreams
         self._own = own
         self._decide = decide
+        self._live = live
         self._sink = sink
         self._gates: set[Gate] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,6 +83,7 @@ class Streams:
             self._upstreams,
             own=self._own,
             decide=self._decide,
+            live=self._live,
             sink=self._sink,
             stream=stream,
         )

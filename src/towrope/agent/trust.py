@@ -42,6 +42,8 @@ class CurrentTrust:
         self._must_reach = 0
         self._should_reach = 0
         self._hints = 0
+        self.on_hint: Callable[[], None] | None = None
+        """Called when `hints` has grown."""
         self._next_key_fetch: dict[str, float] = {}
 
     @property
@@ -57,13 +59,13 @@ class CurrentTrust:
     def notified(self, kind: str) -> None:
         """The control channel brought a hint of this kind."""
         if kind == agent_api.TRUST:
-            self._hints += 1
             self._must_reach = self._begun + 1
+            self._tell()
 
     def reconnected(self) -> None:
         """The control channel is there again: hints may have been missed."""
-        self._hints += 1
         self._should_reach = self._begun + 1
+        self._tell()
 
     async def current(self) -> Issuers:
         """For a trusted issuer's token. Raises `Unreachable` where they cannot be known."""
@@ -106,8 +108,13 @@ class CurrentTrust:
         if number > self._taken:
             self._taken = number
             if configuration.trust != self._issuers.trust:
-                self._hints += 1
                 self._issuers = Issuers(configuration.trust)
+                self._tell()
+
+    def _tell(self) -> None:
+        self._hints += 1
+        if self.on_hint is not None:
+            self.on_hint()
 
     async def _refresh(self) -> None:
         # By the number that it must have: one that began before the last hint is not joined.
