@@ -54,7 +54,7 @@ const credentialRefused = await refusal(
 );
 const inGroup = await all(clusters.listByResourceGroup(GROUP));
 const inSubscription = await all(clusters.listBySubscription());
-const operations = await all(client.operations.listGet());
+const operations = await all(client.operations.list());
 await clusters.beginDeleteAndWait(GROUP, "polled", polling);
 await clusters.beginDeleteAndWait(GROUP, CLUSTER);
 const deleted = await refusal(() => clusters.get(GROUP, CLUSTER));
