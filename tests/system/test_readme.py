@@ -34,7 +34,8 @@ def own_cluster(testbed_programs: Path, tmp_path: Path) -> Iterator[Cluster]:
 
 def test_the_commands_of_the_readme(own_cluster: Cluster, tmp_path: Path) -> None:
     said = [words for words in commands() if words[0] in ("towrope", "kubectl")]
-    server, login, group, connect, user, binding, sign_in, proxy, kubectl = said
+    server, login, group, connect, user, *roles, sign_in, proxy, kubectl = said
+    assert [words[1] for words in roles] == ["connectedk8s", "role", "role"]
     port = free_port()
     url = f"https://localhost:{port}"
     environment = {
@@ -72,7 +73,8 @@ def test_the_commands_of_the_readme(own_cluster: Cluster, tmp_path: Path) -> Non
         run(group)
         run(connect)
         run(user, text=PASSWORD)
-        run(binding)
+        for words in roles:
+            run(words)
         authority = tmp_path / "state" / "tls" / "ca.pem"
         # Another machine, and a browser on it.
         hers = {
