@@ -18,6 +18,7 @@ PUBLIC = {
     "/.well-known/towrope/ca.pem",
     "/healthz",
     "/urls/allowlist",
+    "/openapi.json",
     "/{tenant}/oauth2/v2.0/token",
     "/adfs/oauth2/token",
     "/{tenant}/oauth2/v2.0/devicecode",

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from towrope.control import discovery, locations, permissions, subscriptions
+from towrope.control import discovery, locations, openapi, permissions, subscriptions
 from towrope.control.agents import Agents
 from towrope.control.authentication import Authenticated
 from towrope.control.authorization_rules import AuthorizationRules
@@ -132,16 +132,17 @@ def _application(services: Services) -> Starlette:
         *issuers.routes(),
         *directory.routes(services),
     ]
+    public = [*discovery.routes(services.settings), *issuers.public_routes()]
     return Starlette(
         routes=[
-            *discovery.routes(services.settings),
+            *public,
+            openapi.route([*public, *guarded], services.settings.url),
             *configuration.routes(services),
             *token_endpoint.routes(services),
             *revocation.routes(services),
             *device_authorization.routes(services),
             *web.routes(services),
             *Agents(services).routes(),
-            *issuers.public_routes(),
             Mount("", routes=guarded, middleware=[Middleware(Authenticated, services=services)]),
         ],
         middleware=[Middleware(Envelope)],

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
+from sqlalchemy.exc import DataError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -122,6 +123,9 @@ def answer_to(error: Exception) -> Response:
         case TooSlow():
             message = "The request content did not arrive in time."
             return _and_close(envelope(HTTPStatus.REQUEST_TIMEOUT, "RequestTimeout", message))
+        case DataError():
+            message = "The request has a value that is too long or too large to be kept."
+            return envelope(HTTPStatus.BAD_REQUEST, "InvalidRequestContent", message)
         case _:
             _log.error("request failed", exc_info=error)
             message = "The server failed. Its log has the cause, under this answer's request id."

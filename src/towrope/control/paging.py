@@ -76,7 +76,7 @@ def position(request: Request, *, keys: int) -> tuple[str, ...] | None:
         found = msgspec.json.decode(raw, type=tuple[str, ...])
     except (ValueError, binascii.Error, RecursionError):
         found = ()
-    if len(found) != keys:
+    if len(found) != keys or not all(each.isprintable() for each in found):
         raise ArmError(
             HTTPStatus.BAD_REQUEST, "InvalidSkipToken", f"The {SKIP_TOKEN} is not one of ours."
         )

@@ -152,8 +152,8 @@ async def test_two_processes_can_migrate_at_once(new_database_url: str) -> None:
     program = "import asyncio, sys; from towrope.control.store.database import Database\n"
     program += "asyncio.run(Database(sys.argv[1]).open())"
     command = [sys.executable, "-c", program, new_database_url]
-    processes = [await asyncio.create_subprocess_exec(*command) for _ in range(3)]
-    assert [await process.wait() for process in processes] == [0, 0, 0]
+    processes = [await asyncio.create_subprocess_exec(*command) for _ in range(2)]
+    assert [await process.wait() for process in processes] == [0, 0]
 
 
 @pytest.mark.both_databases

@@ -121,9 +121,21 @@ def _migrate(url: URL) -> None:
 
 
 def _adapt(engine: Engine) -> None:
-    if engine.dialect.name == "sqlite":
+    if engine.dialect.name == POSTGRESQL:
+        event.listen(engine, "connect", _prepare_postgresql)
+    else:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+
+
+def _prepare_postgresql(connection: Any, _: Any) -> None:
+    # Every query here finds a few rows by an index. Without this a walk up through nested groups
+    # may read all memberships for each step, whatever the statistics say.
+    cursor = connection.cursor()
+    for name in ("enable_hashjoin", "enable_mergejoin", "jit"):
+        cursor.execute(f"SET {name} = off")
+    cursor.close()
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

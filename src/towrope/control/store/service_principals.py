@@ -62,6 +62,8 @@ def secret_hash(secret: str) -> str:
 
 
 async def find(connection: AsyncConnection, app_id: str) -> ServicePrincipal | None:
+    if "\0" in app_id:  # not even to be asked for in PostgreSQL
+        return None
     return await _one(connection, table.c.app_id == app_id.lower())
 
 

@@ -38,6 +38,8 @@ async def find(connection: AsyncConnection, object_id: str) -> User | None:
 
 
 async def find_by_name(connection: AsyncConnection, user_principal_name: str) -> User | None:
+    if "\0" in user_principal_name:  # not even to be asked for in PostgreSQL
+        return None
     return await _one(connection, table.c.key == user_principal_name.lower())
 
 
