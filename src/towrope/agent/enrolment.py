@@ -18,6 +18,8 @@ from towrope.wire.agent_api import (
     Configuration,
     Enroll,
     FetchConfiguration,
+    FetchPolicy,
+    Policy,
     ResolvedPrincipal,
     ResolvePrincipal,
 )
@@ -101,6 +103,10 @@ class Enrolment:
     async def principal(self, question: ResolvePrincipal) -> ResolvedPrincipal:
         """Raises what `ServerApi` raises."""
         return await self._server.principal(question, key=self._key)
+
+    async def policy(self, request: FetchPolicy) -> Policy | None:
+        """Raises what `ServerApi` raises."""
+        return await self._server.policy(request, key=self._key)
 
     async def listen(self) -> agent_api.Listen:
         """A listener's token. Raises what `ServerApi` raises."""

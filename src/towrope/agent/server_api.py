@@ -12,8 +12,10 @@ from towrope.wire.agent_api import (
     Configuration,
     Enroll,
     FetchConfiguration,
+    FetchPolicy,
     Heartbeat,
     Listen,
+    Policy,
     ResolvedPrincipal,
     ResolvePrincipal,
 )
@@ -62,12 +64,22 @@ class ServerApi:
     async def principal(self, question: ResolvePrincipal, *, key: Key) -> ResolvedPrincipal:
         return await self._post("principal", question, key=key, reply=ResolvedPrincipal)
 
+    async def policy(self, request: FetchPolicy, *, key: Key) -> Policy | None:
+        """None where the agent has the current one."""
+        response = await self._send("policy", request, key=key)
+        if response.status_code == httpx2.codes.NO_CONTENT:
+            return None
+        return _decoded("policy", response, Policy)
+
     async def listen(self, *, key: Key) -> Listen:
         return await self._post("listen", None, key=key, reply=Listen)
 
     async def _post(
         self, name: str, body: msgspec.Struct | None, *, key: Key, reply: type[Reply]
     ) -> Reply:
+        return _decoded(name, await self._send(name, body, key=key), reply)
+
+    async def _send(self, name: str, body: msgspec.Struct | None, *, key: Key) -> httpx2.Response:
         signed = assertion.mint(
             key, subject=self._resource_id, audience=self._server, now=time.time()
         )
@@ -82,21 +94,25 @@ class ServerApi:
             raise Unreachable(
                 f"The server {self._server} cannot be reached: {why}.", hop=Hop.SERVER
             ) from None
-        if response.status_code != 200:
+        if not response.is_success:
             raise self._refusal(response)
-        try:
-            return msgspec.json.decode(response.content, type=reply)
-        except msgspec.DecodeError as error:
-            raise Malformed(
-                f"The server's answer to '{name}' is not valid: {foreign(str(error))}",
-                hop=Hop.SERVER,
-            ) from None
+        return response
 
     def _refusal(self, response: httpx2.Response) -> TowropeError:
         status = response.status_code
         kind = _BY_STATUS.get(status, Unreachable if status >= 500 else Refused)
         text = _error_message(response.content) or response.reason_phrase
         return kind(f"The server {self._server} answered {status}: {text}", hop=Hop.SERVER)
+
+
+def _decoded(name: str, response: httpx2.Response, reply: type[Reply]) -> Reply:
+    try:
+        return msgspec.json.decode(response.content, type=reply)
+    except msgspec.DecodeError as error:
+        raise Malformed(
+            f"The server's answer to '{name}' is not valid: {foreign(str(error))}",
+            hop=Hop.SERVER,
+        ) from None
 
 
 class _ErrorBody(msgspec.Struct):
