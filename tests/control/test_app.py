@@ -21,6 +21,8 @@ PUBLIC = {
     "/openapi.json",
     "/{tenant}/oauth2/v2.0/token",
     "/adfs/oauth2/token",
+    "/{tenant}/oauth2/v2.0/revoke",
+    "/adfs/oauth2/revoke",
     "/{tenant}/oauth2/v2.0/devicecode",
     "/adfs/oauth2/devicecode",
     "/{tenant}/discovery/v2.0/keys",
