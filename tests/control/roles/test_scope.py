@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from towrope.control.roles.scope import Scope, parse
+from towrope.control.roles.scope import Scope, Scopes, parse
 
 GROUP = "/subscriptions/s/resourceGroups/shops"
 CLUSTER = f"{GROUP}/providers/Microsoft.Kubernetes/connectedClusters/shop-17"
@@ -25,6 +27,16 @@ CLUSTER = f"{GROUP}/providers/Microsoft.Kubernetes/connectedClusters/shop-17"
 )
 def test_a_scope_covers_itself_and_what_is_below(assigned: str, asked: str, expected: bool) -> None:
     assert Scope(path=assigned).covers(Scope(path=asked)) is expected
+
+
+SEGMENT = st.sampled_from(["a", "A", "b", "ab", ""])
+PATHS = st.lists(SEGMENT, max_size=4).map(lambda segments: "/" + "/".join(segments))
+
+
+@given(st.lists(PATHS, max_size=5), PATHS)
+def test_many_scopes_cover_what_one_of_them_covers(paths: list[str], asked: str) -> None:
+    scopes, other = [Scope(path=path) for path in paths], Scope(path=asked)
+    assert Scopes(scopes).cover(other) is any(scope.covers(other) for scope in scopes)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ class Held:
 
 def allowed_by(held: Iterable[Held], *, action: str, scope: Scope) -> Held | None:
     """The assignment that allows `action` at `scope`; None: it is not allowed."""
-    return next((each for each in held if _allows(each, action, scope)), None)
+    here = (each for each in held if each.scope.covers(scope))
+    return next((each for each in here if grants(each, action)), None)
 
 
 def data_allowed_by(held: Iterable[Held], *, action: str, scope: Scope) -> Held | None:
@@ -36,9 +37,10 @@ def data_allowed_by(held: Iterable[Held], *, action: str, scope: Scope) -> Held 
     )
 
 
-def _allows(held: Held, action: str, scope: Scope) -> bool:
+def grants(held: Held, action: str) -> bool:
+    """Whether it allows `action` where it holds, if that is anywhere at the resource API."""
     # A role in one namespace says nothing about the cluster as a resource, nor about what lies
     # below it by its path.
-    if held.scope.namespace is not None or not held.scope.covers(scope):
+    if held.scope.namespace is not None:
         return False
     return any(permission.allows(action) for permission in held.role.permissions)

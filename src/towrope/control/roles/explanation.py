@@ -7,6 +7,7 @@ Pure. It asks of one assignment at a time what `decision` and the policy of a cl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from towrope.control.roles.breadth import breadth
 from towrope.control.roles.decision import Held, allowed_by
@@ -94,23 +95,34 @@ def _finding(question: Question, assigned: Assigned) -> Finding | None:
         return None
     if place.namespace and (question.attributes is None or place.namespace != question.namespace):
         return Finding(assigned=assigned, lack=Lack.OTHER_NAMESPACE)
-    if question.attributes is not None:
-        return _in_cluster(question.attributes, assigned)
-    return _at_resource(question, assigned)
+    if question.attributes is None:
+        return _at_resource(question, assigned)
+    verdict = _in_cluster(question.attributes, assigned.role)
+    return Finding(assigned=assigned, lack=verdict.lack, pattern=verdict.pattern, rule=verdict.rule)
 
 
-def _in_cluster(asked: ResourceAttributes, assigned: Assigned) -> Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """Of a role, whoever has it. Members as those of `Finding`."""
+
+    lack: Lack | None
+    pattern: str = ""
+    rule: Rule | None = None
+
+
+@lru_cache(maxsize=256)  # Who is in many groups has the same role by many of them.
+def _in_cluster(asked: ResourceAttributes, role: RoleDefinition) -> _Verdict:
     action = asked.action
-    permissions = [each.in_cluster for each in assigned.role.permissions]
+    permissions = [each.in_cluster for each in role.permissions]
     rule = asked.rule(permissions)
     for each in permissions:
         named = [pattern for pattern in each.data_actions if matches(pattern, action)]
         taken = [pattern for pattern in each.not_data_actions if matches(pattern, action)]
         if rule is not None and named and not taken:
-            return Finding(assigned=assigned, lack=None, pattern=named[0], rule=rule)
+            return _Verdict(lack=None, pattern=named[0], rule=rule)
         if rule is None and named and taken:
-            return Finding(assigned=assigned, lack=Lack.TAKEN_AWAY, pattern=taken[0])
-    return Finding(assigned=assigned, lack=Lack.NOT_NAMED)
+            return _Verdict(lack=Lack.TAKEN_AWAY, pattern=taken[0])
+    return _Verdict(lack=Lack.NOT_NAMED)
 
 
 def _at_resource(question: Question, assigned: Assigned) -> Finding:

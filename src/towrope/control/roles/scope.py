@@ -10,6 +10,7 @@ Paths are compared segment by segment, without case.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from towrope.wire.names import cluster_id
@@ -41,6 +42,17 @@ class Scope:
         """The cluster and the namespace's name, where this is a namespace."""
         match = _NAMESPACE.fullmatch(self.path)
         return (Scope(path=match["cluster"]), match["namespace"]) if match else None
+
+
+class Scopes:
+    """Many scopes: whether one of them covers another takes as long as with few."""
+
+    def __init__(self, scopes: Iterable[Scope]) -> None:
+        self._paths = {tuple(_segments(each.path)) for each in scopes}
+
+    def cover(self, other: Scope) -> bool:
+        path = tuple(_segments(other.path))
+        return any(path[:length] in self._paths for length in range(len(path) + 1))
 
 
 ROOT = Scope(path="/")
