@@ -19,8 +19,19 @@ async def test_the_metadata_say_where_everything_is(plane: Plane) -> None:
             "identityProvider": "AAD",
         },
         "microsoftGraphResourceId": URL,
+        "graphEndpoint": URL,
+        "galleryEndpoint": URL,
+        "portalEndpoint": URL,
         "suffixes": {},
     }
+
+
+async def test_the_metadata_are_a_list_in_some_versions(plane: Plane) -> None:
+    one = (await plane.anonymous.get("/metadata/endpoints")).json()
+    for version, expected in (("2015-01-01", one), ("2019-05-01", [one]), ("2022-09-01", one)):
+        query = {"api-version": version}
+        answer = await plane.anonymous.get("/metadata/endpoints", params=query)
+        assert answer.json() == expected
 
 
 async def test_the_authority_is_given_to_anybody(plane: Plane) -> None:

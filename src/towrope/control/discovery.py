@@ -14,6 +14,9 @@ from towrope.control.operation import operation
 from towrope.control.routing import CaselessRoute, parameter
 from towrope.control.settings import Settings
 
+ALL_CLOUDS = frozenset({"2018-05-01", "2019-05-01", "2020-06-01"})
+"""The api-versions of the metadata that are a list of clouds, not the one that is asked."""
+
 
 class _Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     login_endpoint: str
@@ -23,11 +26,14 @@ class _Authentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class _Endpoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """ARM's cloud metadata, api-version 2022-09-01."""
+    """ARM's cloud metadata, api-version 2022-09-01; the last three are of 2015-01-01."""
 
     resource_manager: str
     authentication: _Authentication
     microsoft_graph_resource_id: str
+    graph_endpoint: str
+    gallery_endpoint: str
+    portal_endpoint: str
     name: str = "towrope"
     suffixes: dict[str, str] = {}
 
@@ -47,11 +53,15 @@ def routes(settings: Settings) -> list[Route]:
             tenant=settings.tenant,
         ),
         microsoft_graph_resource_id=base,
+        graph_endpoint=base,
+        gallery_endpoint=base,
+        portal_endpoint=base,
     )
 
-    @operation(None, {HTTPStatus.OK: _Endpoints})
-    async def endpoints(_: Request) -> Response:
-        return answer(metadata)
+    @operation(None, {HTTPStatus.OK: _Endpoints | list[_Endpoints]})
+    async def endpoints(request: Request) -> Response:
+        is_list = parameter(request, "api-version") in ALL_CLOUDS
+        return answer([metadata] if is_list else metadata)
 
     async def authority(_: Request) -> Response:
         if settings.ca_certificate is None:
