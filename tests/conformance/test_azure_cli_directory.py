@@ -55,12 +55,12 @@ def test_applications(site: Site) -> None:
     for named in (app_id, principal["id"]):
         assert site.az.json("ad", "sp", "show", "--id", named)["appId"] == app_id
     for words in (
-        ["app", "list", "--display-name", "till"],
-        ["app", "list", "--app-id", app_id],
-        ["sp", "list", "--spn", app_id],
-        ["sp", "list", "--display-name", "till"],
+        ["ad", "app", "list", "--display-name", "till"],
+        ["ad", "app", "list", "--app-id", app_id],
+        ["ad", "sp", "list", "--spn", app_id],
+        ["ad", "sp", "list", "--display-name", "till"],
     ):
-        assert [each["appId"] for each in site.az.json("ad", *words)] == [app_id], words
+        assert [each["appId"] for each in site.az.json(*words)] == [app_id], words
     reset = site.az.json("ad", "app", "credential", "reset", "--id", app_id)
     assert (reset["appId"], reset["tenant"]) == (app_id, site.server.tenant)
     (kept,) = site.az.json("ad", "sp", "credential", "list", "--id", app_id)
