@@ -13,7 +13,9 @@ from lightkube.config.models import Cluster as ClusterConfig
 from lightkube.config.models import User
 
 from towrope.agent import bindings as module
+from towrope.agent import informer
 from towrope.agent.bindings import Bindings
+from towrope.agent.rbac_changes import RbacChanges
 from towrope.ops import tasks
 from towrope.wire.errors import Unreachable
 from towrope.wire.names import object_id_group
@@ -22,6 +24,9 @@ WITHIN = 5.0
 BY_ID = object_id_group("0f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d01")
 CLUSTER = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 NAMESPACED = "/apis/rbac.authorization.k8s.io/v1/rolebindings"
+ROLES = "/apis/rbac.authorization.k8s.io/v1/roles"
+CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+PATHS = (CLUSTER, NAMESPACED, ROLES, CLUSTER_ROLES)
 
 
 def binding(name: str, *groups: str, namespace: str = "", kind: str = "Group") -> dict[str, Any]:
@@ -39,17 +44,21 @@ class Apiserver:
     """Lists what it has; its watches say what the test tells them to."""
 
     def __init__(self) -> None:
-        self.items: dict[str, list[dict[str, Any]]] = {CLUSTER: [], NAMESPACED: []}
+        self.items: dict[str, list[dict[str, Any]]] = {path: [] for path in PATHS}
         self.refusal = 0
+        self.refused: set[str] = set()
         self.lists = 0
         self.watches: dict[str, asyncio.Queue[bytes | None]] = {}
-        self.watched = {CLUSTER: asyncio.Semaphore(0), NAMESPACED: asyncio.Semaphore(0)}
+        self.watched = {path: asyncio.Semaphore(0) for path in PATHS}
+        self.lost = asyncio.Semaphore(0)
+        """Released whenever somebody may have lost a right."""
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         path = request.url.path
-        if self.refusal:
-            status = {"kind": "Status", "apiVersion": "v1", "code": self.refusal, "message": "no"}
-            return httpx2.Response(self.refusal, json=status)
+        refusal = 403 if path in self.refused else self.refusal
+        if refusal:
+            status = {"kind": "Status", "apiVersion": "v1", "code": refusal, "message": "no"}
+            return httpx2.Response(refusal, json=status)
         if request.url.params.get("watch") == "true":
             assert request.url.params["resourceVersion"] == "1"
             events = self.watches[path] = asyncio.Queue()
@@ -57,7 +66,7 @@ class Apiserver:
             return httpx2.Response(200, content=_lines(events))
         self.lists += 1
         at = int(request.url.params.get("continue", "0"))
-        more = str(at + 1) if at + 1 < len(self.items[path]) else None
+        more = str(at + 1) if at + 1 < len(self.items[path]) else ""
         metadata = {"resourceVersion": "1", "continue": more}
         items = self.items[path][at : at + 1]  # one in each answer
         return httpx2.Response(200, json={"metadata": metadata, "items": items})
@@ -67,7 +76,7 @@ class Apiserver:
 
     async def is_watched(self, *paths: str) -> None:
         async with asyncio.timeout(WITHIN):
-            for path in paths or (CLUSTER, NAMESPACED):
+            for path in paths or PATHS:
                 await self.watched[path].acquire()
 
 
@@ -82,13 +91,14 @@ async def running(apiserver: Apiserver) -> AsyncIterator[Bindings]:
         cluster=ClusterConfig(server="https://apiserver.test"), user=User()
     ).get()
     assert config is not None
-    bindings = Bindings(config, transport=httpx2.MockTransport(apiserver))
-    watching = tasks.spawn(bindings.run(), name="bindings")
+    bindings, transport = Bindings(), httpx2.MockTransport(apiserver)
+    changes = RbacChanges(config, bindings, lost=apiserver.lost.release, transport=transport)
+    watching = tasks.spawn(changes.run(), name="changes")
     try:
         yield bindings
     finally:
         await tasks.cancel(watching)
-        await bindings.close()
+        await changes.close()
 
 
 async def become(bindings: Bindings, *groups: str) -> None:
@@ -134,7 +144,7 @@ async def test_they_are_kept_current() -> None:
 
 
 async def test_a_watch_that_is_too_old_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(informer, "LONGEST_DELAY", 0.01)
     apiserver = Apiserver()
     apiserver.items[CLUSTER] = [binding("a", "g1"), binding("b", "g2")]
     async with running(apiserver) as bindings:
@@ -151,7 +161,7 @@ async def test_a_watch_that_is_too_old_begins_anew(monkeypatch: pytest.MonkeyPat
 
 async def test_all_are_listed_again_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """A watch may be a connection that died, and nobody says so."""
-    monkeypatch.setattr(module, "WATCH_FOR", 0.05)
+    monkeypatch.setattr(informer, "WATCH_FOR", 0.05)
     apiserver = Apiserver()
     async with running(apiserver) as bindings:
         await become(bindings)
@@ -160,7 +170,7 @@ async def test_all_are_listed_again_now_and_then(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_an_apiserver_that_refuses_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(informer, "LONGEST_DELAY", 0.01)
     monkeypatch.setattr(module, "READY_WITHIN", 0.2)
     apiserver = Apiserver()
     apiserver.refusal = 403
@@ -175,7 +185,7 @@ async def test_an_apiserver_that_refuses_is_asked_again(monkeypatch: pytest.Monk
 
 
 async def test_an_apiserver_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LIST_WITHIN", 0.01)
+    monkeypatch.setattr(informer, "LIST_WITHIN", 0.01)
     monkeypatch.setattr(module, "READY_WITHIN", 0.1)
 
     class Silent(Apiserver):

@@ -1,40 +1,25 @@
-"""The groups that the cluster's role bindings name, kept current by watches.
+"""The groups that the cluster's role bindings name: what membership is asked for.
 
-They are what membership is asked for: a caller's other groups decide nothing in this cluster.
+A caller's other groups decide nothing in this cluster. `RbacChanges` keeps them current.
 """
 
 import asyncio
 import re
-from collections.abc import Iterable
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Callable, Iterable
 
-import httpx2
+import msgspec
 import structlog
-from lightkube import ALL_NS, AsyncClient
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.models.rbac_v1 import Subject
-from lightkube.resources.rbac_authorization_v1 import ClusterRoleBinding, RoleBinding
 
-from towrope.agent.cluster import mapped
+from towrope.agent.informer import DELETED
 from towrope.agent.usernames import OBJECT_ID
-from towrope.ops.backoff import Backoff
-from towrope.wire.errors import Hop, TowropeError, Unreachable
+from towrope.wire.errors import Hop, Unreachable
 from towrope.wire.names import object_id_group
 from towrope.wire.reserved_names import is_reserved
 
 READY_WITHIN = 5.0
-LIST_WITHIN = 30.0
-WATCH_FOR = 300.0
-"""Seconds after which all are listed again: a watch may be a connection that died unnoticed."""
-CHUNK = 500
 BINDINGS_LIMIT = 50_000
 """Bindings with groups of each kind, that are looked at."""
 GROUPS_LIMIT = 16_384
-LONGEST_DELAY = 30.0
-
-Binding = ClusterRoleBinding | RoleBinding
 
 # What bindings made from role assignments name; nothing else of ours is a group.
 _BY_OBJECT_ID = re.compile(re.escape(object_id_group("")) + OBJECT_ID.pattern)
@@ -42,118 +27,97 @@ _BY_OBJECT_ID = re.compile(re.escape(object_id_group("")) + OBJECT_ID.pattern)
 _log = structlog.get_logger()
 
 
+class _Metadata(msgspec.Struct):
+    name: str
+    namespace: str = ""
+
+
+class Subject(msgspec.Struct):
+    kind: str
+    name: str
+
+
+class Binding(msgspec.Struct):
+    """What matters here of a ClusterRoleBinding or a RoleBinding."""
+
+    metadata: _Metadata
+    subjects: tuple[Subject, ...] | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+
 class Bindings:
-    """`await run()` until cancelled; `close()` after it."""
+    """Of both scopes, each told by an informer of its own."""
 
-    def __init__(
-        self, config: SingleConfig, *, transport: httpx2.AsyncBaseTransport | None = None
-    ) -> None:
-        with mapped("read the kubeconfig"):
-            self._client = AsyncClient(config, trust_env=False, transport=transport)
-        self._kinds = [_Kind(), _Kind()]
+    def __init__(self) -> None:
+        self.cluster = BindingsOfKind(self._forget)
+        self.namespaced = BindingsOfKind(self._forget)
         self._groups: frozenset[str] | None = None
-
-    async def close(self) -> None:
-        await self._client.close()
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep(ClusterRoleBinding, self._kinds[0]))
-            group.create_task(self._keep(RoleBinding, self._kinds[1]))
 
     async def groups(self) -> frozenset[str]:
         """The same object while nothing changed. Raises `Unreachable` while they are not known."""
+        kinds = (self.cluster, self.namespaced)
         try:
             async with asyncio.timeout(READY_WITHIN):
-                for kind in self._kinds:
+                for kind in kinds:
                     await kind.is_known.wait()
         except TimeoutError:
-            why = next((kind.failure for kind in self._kinds if kind.failure), "no answer yet")
+            why = next((kind.failure for kind in kinds if kind.failure), "no answer yet")
             raise Unreachable(
                 f"The agent does not know the cluster's role bindings: {why}", hop=Hop.APISERVER
             ) from None
         if self._groups is None:
-            named = frozenset().union(*(kind.groups() for kind in self._kinds))
+            named = frozenset().union(*(kind.groups() for kind in kinds))
             self._groups = frozenset(sorted(named)[:GROUPS_LIMIT])
         return self._groups
 
-    async def _keep(self, kind: type[Any], found: "_Kind") -> None:
-        backoff = Backoff(cap=LONGEST_DELAY)
-        while True:
-            try:
-                version = await self._list(kind, found)
-                backoff.reset()
-                await self._watch(kind, found, version)
-            except TowropeError as error:
-                found.failure = error.message
-                _log.warning("role bindings not watched", reason=error.message, hop=error.hop)
-                await asyncio.sleep(backoff.next_delay())
-
-    async def _list(self, kind: type[Any], found: "_Kind") -> str:
-        """All of them; the version that they are of."""
-        items: dict[str, tuple[str, ...]] = {}
-        try:
-            async with asyncio.timeout(LIST_WITHIN):
-                with mapped(f"list {kind.__name__}s"):
-                    listed = self._client.list(kind, namespace=_namespace(kind), chunk_size=CHUNK)
-                    async for binding in listed:
-                        _put(items, binding)
-                    version = listed.resourceVersion
-        except TimeoutError:
-            raise _slow(kind) from None
-        if found.replace(items):
-            self._groups = None
-        return version
-
-    async def _watch(self, kind: type[Any], found: "_Kind", version: str) -> None:
-        # The library's generators: they hold a connection until they are closed.
-        events: Any = self._client.watch(kind, namespace=_namespace(kind), resource_version=version)
-        try:
-            async with asyncio.timeout(WATCH_FOR), aclosing(events):
-                with mapped(f"watch {kind.__name__}s"):
-                    async for event, binding in events:
-                        if found.change(event, binding):
-                            self._groups = None
-        except TimeoutError:
-            return
+    def _forget(self) -> None:
+        self._groups = None
 
 
-class _Kind:
+class BindingsOfKind:
     """The groups of the bindings of one kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[], None]) -> None:
         self.is_known = asyncio.Event()
         self.failure = ""
+        self._on_change = on_change
         self._items: dict[str, tuple[str, ...]] = {}
 
     def groups(self) -> Iterable[str]:
         return (group for groups in self._items.values() for group in groups)
 
-    def replace(self, items: dict[str, tuple[str, ...]]) -> bool:
-        """Whether that is another content."""
-        is_other = items != self._items
-        self._items = items
+    def listed(self, items: list[Binding]) -> None:
+        before, self._items = self._items, {}
+        for binding in items:
+            self._put(binding)
         self.failure = ""
         self.is_known.set()
-        return is_other
+        if self._items != before:
+            self._on_change()
 
-    def change(self, event: str, binding: Binding) -> bool:
-        before = self._items.get(_key(binding))
-        if event == "DELETED":
-            self._items.pop(_key(binding), None)
+    def changed(self, event: str, item: Binding) -> None:
+        before = self._items.get(item.key)
+        if event == DELETED:
+            self._items.pop(item.key, None)
         else:
-            _put(self._items, binding)
-        return self._items.get(_key(binding)) != before
+            self._put(item)
+        if self._items.get(item.key) != before:
+            self._on_change()
 
+    def failed(self, reason: str) -> None:
+        self.failure = reason
 
-def _put(items: dict[str, tuple[str, ...]], binding: Binding) -> None:
-    groups = tuple(_groups(binding.subjects or ()))
-    if not groups:
-        items.pop(_key(binding), None)
-    elif len(items) < BINDINGS_LIMIT:
-        items[_key(binding)] = groups
-    else:
-        _log.error("too many role bindings; one is not looked at", binding=_key(binding))
+    def _put(self, binding: Binding) -> None:
+        groups = tuple(_groups(binding.subjects or ()))
+        if not groups:
+            self._items.pop(binding.key, None)
+        elif len(self._items) < BINDINGS_LIMIT or binding.key in self._items:
+            self._items[binding.key] = groups
+        else:
+            _log.error("too many role bindings; one is not looked at", binding=binding.key)
 
 
 def _groups(subjects: Iterable[Subject]) -> Iterable[str]:
@@ -161,19 +125,3 @@ def _groups(subjects: Iterable[Subject]) -> Iterable[str]:
         is_by_id = _BY_OBJECT_ID.fullmatch(subject.name) is not None
         if subject.kind == "Group" and (is_by_id or not is_reserved(subject.name)):
             yield subject.name
-
-
-def _key(binding: Binding) -> str:
-    metadata = binding.metadata or ObjectMeta()
-    return f"{metadata.namespace or ''}/{metadata.name}"
-
-
-def _slow(kind: type[Any]) -> Unreachable:
-    return Unreachable(
-        f"The apiserver did not list the {kind.__name__}s within {LIST_WITHIN:g} s.",
-        hop=Hop.APISERVER,
-    )
-
-
-def _namespace(kind: type[Any]) -> str | None:
-    return ALL_NS if kind is RoleBinding else None

@@ -22,11 +22,18 @@ from towrope.agent.audit_log import AuditLog
 from towrope.agent.bindings import Bindings
 from towrope.agent.cluster import ClusterApi, Settings
 from towrope.agent.enrolment import Enrolment
+from towrope.agent.hints import Everybody
 from towrope.agent.identity import Identification
 from towrope.agent.impersonation import Impersonation
 from towrope.agent.inner_tls import InnerTls
 from towrope.agent.listening import Listening
+from towrope.agent.live_requests import LiveRequests
 from towrope.agent.memberships import Memberships
+from towrope.agent.rbac_changes import RbacChanges
+from towrope.agent.reconciliation import Reconciliation
+from towrope.agent.revocation import Revocation
+from towrope.agent.rights import Rights
+from towrope.agent.self_reviews import SelfReviews
 from towrope.agent.server_api import ServerApi
 from towrope.agent.streams import Streams
 from towrope.agent.tickets import Tickets
@@ -104,9 +111,15 @@ async def run(found: Apiserver, *, namespace: str, sink: audit.Sink = audit.disc
             return
         current = CurrentTrust(configuration.trust, enrolment.configuration)
         inner_tls = InnerTls(identity.authority, configuration.tls_server_name)
-        who = _identification(found, enrolment, current, undo)
-        streams = _streams(found, inner_tls, who, sink, undo)
-        listening = Listening(Tickets(enrolment.listen), streams, tls=trust, hints=current)
+        reconciliation = _reconciliation(found, enrolment, undo)
+        bindings, live = Bindings(), LiveRequests()
+        impersonate, settled = _impersonation(found, undo).decide, reconciliation.settled
+        memberships = Memberships(enrolment.principal, bindings)
+        who = Identification(current, memberships, impersonate, settled=settled)
+        current.on_hint = _revoke(found, who, live, bindings, undo).look
+        streams = _streams(found, inner_tls, who, live, sink, undo)
+        hints = Everybody(current, reconciliation)
+        listening = Listening(Tickets(enrolment.listen), streams, tls=trust, hints=hints)
         listening.start()
         undo.push_async_callback(listening.stop)
         heartbeat = tasks.spawn(enrolment.keep_reporting(current), name="heartbeat")
@@ -117,26 +130,47 @@ async def run(found: Apiserver, *, namespace: str, sink: audit.Sink = audit.disc
         _log.info("stopping")
 
 
-def _identification(
-    found: Apiserver,
-    enrolment: Enrolment,
-    current: CurrentTrust,
-    undo: contextlib.AsyncExitStack,
-) -> Identification:
+def _impersonation(found: Apiserver, undo: contextlib.AsyncExitStack) -> Impersonation:
     reviews = AccessReviews(found.own_access)
     undo.push_async_callback(reviews.close)
-    bindings = Bindings(found.own_access)
-    undo.push_async_callback(bindings.close)
-    watching = tasks.spawn(bindings.run(), name="role bindings")
-    undo.push_async_callback(tasks.cancel, watching)
-    memberships = Memberships(enrolment.principal, bindings)
-    return Identification(current, memberships, Impersonation(reviews).decide)
+    return Impersonation(reviews)
+
+
+def _revoke(
+    found: Apiserver,
+    who: Identification,
+    live: LiveRequests,
+    bindings: Bindings,
+    undo: contextlib.AsyncExitStack,
+) -> Revocation:
+    # Reviews of its own, so that those of requests that begin do not wait behind a round of them.
+    reviews, self_reviews = AccessReviews(found.own_access), SelfReviews(found.address)
+    undo.push_async_callback(reviews.close)
+    undo.push_async_callback(self_reviews.close)
+    revocation = Revocation(live, who, Rights(reviews, self_reviews))
+    changes = RbacChanges(found.own_access, bindings, lost=revocation.look)
+    undo.push_async_callback(changes.close)
+    running = tasks.spawn(revocation.run(), name="revocation")
+    watching = tasks.spawn(changes.run(), name="changes of RBAC")
+    undo.push_async_callback(tasks.cancel, running, watching)
+    return revocation
+
+
+def _reconciliation(
+    found: Apiserver, enrolment: Enrolment, undo: contextlib.AsyncExitStack
+) -> Reconciliation:
+    reconciliation = Reconciliation(found.own_access, enrolment.policy)
+    undo.push_async_callback(reconciliation.close)
+    running = tasks.spawn(reconciliation.run(), name="reconciliation")
+    undo.push_async_callback(tasks.cancel, running)
+    return reconciliation
 
 
 def _streams(
     found: Apiserver,
     inner_tls: InnerTls,
     who: Identification,
+    live: LiveRequests,
     sink: audit.Sink,
     undo: contextlib.AsyncExitStack,
 ) -> Streams:
@@ -144,7 +178,7 @@ def _streams(
     undo.push_async_callback(upstreams.close)
     own = Upstreams(found.own_address, credential=found.own_credential)
     undo.push_async_callback(own.close)
-    streams = Streams(inner_tls, upstreams, own=own, decide=who.decide, sink=sink)
+    streams = Streams(inner_tls, upstreams, own=own, decide=who.decide, live=live, sink=sink)
     undo.push_async_callback(streams.stop)
     return streams
 
