@@ -62,9 +62,9 @@ def remove_from_cluster(client: Client, *, wait: bool = True) -> None:
     """Removes all that `connect` and the agent made; what is gone already is no error."""
     for kind, name in cluster_scoped():
         absent_as_none(partial(client.delete, kind, name))
+    absent_as_none(lambda: client.delete(Namespace, names.NAMESPACE))
     # The agent has lost its rights by now, so that it makes none of these anew.
     delete_policy_objects(client)
-    absent_as_none(lambda: client.delete(Namespace, names.NAMESPACE))
     deadline = time.monotonic() + NAMESPACE_WITHIN
     while wait and absent_as_none(lambda: client.get(Namespace, names.NAMESPACE)) is not None:
         if time.monotonic() >= deadline:

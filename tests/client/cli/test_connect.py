@@ -1,18 +1,16 @@
 """`towrope connectedk8s connect` and `delete` on a real cluster, with the agent as a pod of it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from tests.client.cli.conftest import CLUSTER_SCOPED, ONE, connect, delete
 from tests.client.conftest import Shell
 from tests.fixtures.cluster import Cluster
 from towrope.wire import names
 
-ONE = ("-n", "shop-17", "-g", "shops")
-CLUSTER_SCOPED = ("clusterrole", "clusterrolebinding")
 YAML_FILE = YAML(typ="safe")
 RIGHTS = {
     "get nodes": True,
@@ -40,14 +38,6 @@ RIGHTS = {
 }
 
 
-def connect(*words: str) -> list[str]:
-    return ["connectedk8s", "connect", *words]
-
-
-def delete(*words: str) -> list[str]:
-    return ["connectedk8s", "delete", *words]
-
-
 def objects(cluster: Cluster) -> set[str]:
     """What `connect` made, as far as it is there."""
     kinds = ["deployment,serviceaccount,role,rolebinding,configmap,secret", "-o", "name"]
@@ -64,25 +54,6 @@ def is_clean(cluster: Cluster) -> bool:
     namespace = cluster.kubectl("get", "namespace", names.NAMESPACE, check=False)
     scoped = [cluster.kubectl("get", k, names.AGENT_NAME, check=False) for k in CLUSTER_SCOPED]
     return all(each.returncode != 0 for each in (namespace, *scoped))
-
-
-@pytest.fixture
-def connecting(signed_in: Shell, bare_cluster: Cluster) -> Iterator[Shell]:
-    """A signed-in shell whose kubeconfig is the cluster's; both sides are cleaned up."""
-    shell = Shell(folder=signed_in.folder, environment={"KUBECONFIG": str(bare_cluster.kubeconfig)})
-    yield shell
-    shell.run(*delete(*ONE, "--force", "--yes"))
-    kinds = "deployment,secret,configmap,serviceaccount,role,rolebinding,resourcequota"
-    bare_cluster.kubectl("-n", names.NAMESPACE, "delete", kinds, "--all", "--wait=false")
-    for kind in CLUSTER_SCOPED:
-        bare_cluster.kubectl("delete", kind, names.AGENT_NAME, "--ignore-not-found")
-
-
-@pytest.fixture
-def connected(connecting: Shell) -> Shell:
-    """Everything is installed, but nothing runs."""
-    connecting.ok(*connect(*ONE, "--agent", "local", "--no-wait"))
-    return connecting
 
 
 def edited(cluster: Cluster, path: Path, **changes: str | None) -> str:
