@@ -134,7 +134,7 @@ class ResourceGroups:
             status_code=HTTPStatus.NO_CONTENT if group is not None else HTTPStatus.NOT_FOUND
         )
 
-    @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=PAGED)
+    @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=(*PAGED, "$top", "$filter"))
     async def _list(self, request: Request) -> Response:
         after = position(request, keys=1)
         is_readable = visible(request, f"{PROVIDER}/read")
