@@ -135,6 +135,42 @@ def test_completion_of_a_subcommand(tmp_path: Path) -> None:
     assert "plain,connect" in done.stdout.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (("role", "assignment", "cr"), {"create"}),
+        (("role", ""), {"assignment", "definition"}),
+        (("role", "assignment", "list", "--include-"), {"--include-inherited", "--include-groups"}),
+        (("group", "list", "-o", "t"), {"table", "tsv"}),
+        (("completion", ""), {"bash", "zsh", "fish"}),
+    ],
+)
+def test_completion_in_a_real_bash(
+    typed: tuple[str, ...], offered: set[str], tmp_path: Path
+) -> None:
+    """bash itself runs the script, and the function that it names."""
+    program = tmp_path / "towrope"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    program.chmod(0o700)
+    words = shlex.join(["towrope", *typed])
+    script = f"""
+    eval "$(towrope completion bash)"
+    COMP_WORDS=({words}) COMP_CWORD={len(typed)} COMPREPLY=()
+    $(complete -p towrope | sed 's/.*-F \\([^ ]*\\).*/\\1/') towrope
+    printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert set(done.stdout.split()) == offered, done.stderr
+
+
 def test_missing_extra_names_what_to_install() -> None:
     lazy = Lazy("no_such_module_at_all:command", "Needs an extra.", "server")
     with pytest.raises(click.ClickException, match=r"pip install 'towrope\[server\]'"):

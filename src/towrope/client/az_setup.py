@@ -48,7 +48,8 @@ def prepare(folder: Folder, name: str, server: str) -> AzSetup:
         return AzSetup(name=name, server=server, bundle=None)
     bundle = folder.path / BUNDLE
     try:
-        write_private(bundle, _authorities(bundle) + authority)
+        known = _authorities(bundle)
+        write_private(bundle, known if authority.strip() in known else known + authority)
     except OSError as error:
         raise TowropeError(f"Cannot write {bundle}: {error.strerror}.", hop=Hop.CLIENT) from None
     return AzSetup(name=name, server=server, bundle=bundle)
@@ -57,7 +58,7 @@ def prepare(folder: Folder, name: str, server: str) -> AzSetup:
 def _authorities(own: Path) -> bytes:
     """Those that `az` would trust without us: of a file that the user names, or the system's."""
     named = os.environ.get(BUNDLE_VARIABLE, "")
-    if named and Path(named) != own:
+    if named and (Path(named) != own or own.exists()):
         try:
             return Path(named).read_bytes().rstrip() + b"\n"
         except OSError as error:
