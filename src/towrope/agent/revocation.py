@@ -9,7 +9,6 @@ no stream by itself, and allows nothing that was not allowed when they were last
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Hashable, Iterable
 from typing import Protocol
@@ -55,12 +54,14 @@ class Revocation:
         self._live = live
         self._who = who
         self._rights = rights
-        self._changed = asyncio.Event()
+        self._has_changed = False
+        self._woken = asyncio.Event()
         self._turns = asyncio.Semaphore(AT_ONCE)
         live.on_begin = self._begun
 
     def look(self) -> None:
-        self._changed.set()
+        self._has_changed = True
+        self._woken.set()
 
     def _begun(self, request: LiveRequest) -> None:
         # It was decided who calls before something changed, and it was not here to be looked at.
@@ -87,11 +88,11 @@ class Revocation:
 
     async def _wait(self, seconds: float) -> bool:
         """Whether something changed meanwhile."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        has_changed = self._changed.is_set()
-        self._changed.clear()
+        timer = asyncio.get_running_loop().call_later(seconds, self._woken.set)
+        await self._woken.wait()
+        timer.cancel()
+        self._woken.clear()
+        has_changed, self._has_changed = self._has_changed, False
         return has_changed
 
     async def _look_at(self, requests: list[LiveRequest]) -> bool:
