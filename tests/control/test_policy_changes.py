@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from tests.control.conftest import CLUSTERS, GROUPS, SUBSCRIPTION, OnboardingKey, Plane
-from towrope.control.policy_changes import MANY, announce
+from towrope.control.cluster_selection import MANY
+from towrope.control.policy_changes import announce
 from towrope.control.roles.scope import Scope
 from towrope.control.store import clusters
 from towrope.wire import agent_api

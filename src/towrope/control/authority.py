@@ -5,7 +5,7 @@ everybody's who is signed in, as with Azure. A request is judged by its path alo
 is looked up: so who may not read a resource does not learn whether there is one.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from towrope.control.arm_error import ArmError
 from towrope.control.operation import operation_of
 from towrope.control.principal import Principal
 from towrope.control.roles.decision import allowed_by, grants
-from towrope.control.roles.scope import Scope, Scopes
+from towrope.control.roles.scope import ROOT, Scope, Scopes
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -78,6 +78,14 @@ def visible(request: Request, action: str) -> Callable[[str], bool]:
         return granted.cover(scope) or _needs_no_role(principal, action.lower(), scope)
 
     return is_visible
+
+
+def where_visible(request: Request, action: str) -> Collection[Scope]:
+    """The scopes outside which `visible` says yes of nothing."""
+    principal = caller(request)
+    if _needs_no_role(principal, action.lower(), ROOT):
+        return {ROOT}
+    return {each.scope for each in principal.held if grants(each, action)}
 
 
 def caller(request: Request) -> Principal:

@@ -20,7 +20,8 @@ from towrope.control.arm_error import (
     invalid_name,
     resource_not_found,
 )
-from towrope.control.authority import allowed, listed, visible
+from towrope.control.authority import allowed, listed, visible, where_visible
+from towrope.control.cluster_selection import selected
 from towrope.control.filling import filled
 from towrope.control.json_body import answer, decode
 from towrope.control.operation import PAGED, Page, operation
@@ -189,15 +190,19 @@ class ConnectedClusters:
             status_code=HTTPStatus.NO_CONTENT if cluster is not None else HTTPStatus.NOT_FOUND
         )
 
-    @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=PAGED)
+    @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=(*PAGED, "$top"))
     async def _list(self, request: Request) -> Response:
         group, after = request.path_params.get("group"), position(request, keys=2)
         is_readable = visible(request, f"{names.CLUSTER_TYPE}/read")
+        among = selected(
+            where_visible(request, f"{names.CLUSTER_TYPE}/read"),
+            subscription=self._settings.subscription,
+        )
         async with self._services.database.reading() as connection:
             if group is not None:
                 await check_group(connection, request)
             found = await filled(
-                partial(store.page, connection, group=group),
+                partial(store.page, connection, group=group, among=among),
                 after=(after[0], after[1]) if after else None,
                 size=size(request, self._settings.page_size),
                 key=lambda cluster: (cluster.group.lower(), cluster.name.lower()),

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from towrope.control import resource_filter
-from towrope.control.authority import listed, visible
+from towrope.control.authority import listed, visible, where_visible
+from towrope.control.cluster_selection import selected
 from towrope.control.filling import filled
 from towrope.control.operation import PAGED, Page, operation
 from towrope.control.paging import page, position, size
@@ -65,11 +66,15 @@ class Resources:
         group, after = request.path_params.get("group"), position(request, keys=2)
         is_chosen = resource_filter.asked(request)
         is_readable = visible(request, f"{names.CLUSTER_TYPE}/read")
+        among = selected(
+            where_visible(request, f"{names.CLUSTER_TYPE}/read"),
+            subscription=self._settings.subscription,
+        )
         async with self._services.database.reading() as connection:
             if group is not None:
                 await check_group(connection, request)
             found = await filled(
-                partial(clusters.page, connection, group=group),
+                partial(clusters.page, connection, group=group, among=among),
                 after=(after[0], after[1]) if after else None,
                 size=size(request, self._settings.page_size),
                 key=lambda cluster: (cluster.group.lower(), cluster.name.lower()),

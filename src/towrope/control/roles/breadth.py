@@ -1,6 +1,7 @@
 """How much a role allows, to tell the smaller of two: over what the built-in roles speak of."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from towrope.control.roles.built_in import BUILT_IN_ROLES
 from towrope.control.roles.definition import RoleDefinition
@@ -10,6 +11,7 @@ _ENDS = ("read", "write", "delete", "any/action")
 """What a star at the end of a pattern stands for here; one before it is a name that none has."""
 
 
+@lru_cache(maxsize=1024)
 def breadth(role: RoleDefinition) -> int:
     """Of two roles the smaller one has the smaller number."""
     in_cluster = [each.in_cluster for each in role.permissions]

@@ -1,11 +1,12 @@
 """Connected clusters: what is known of each, and how it is found and changed."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Row,
     Select,
     String,
@@ -27,6 +28,22 @@ from towrope.wire.names import cluster_id
 
 Position = tuple[str, str]
 """Where a list goes on: the keys of the resource group and of the cluster shown last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """All clusters of some resource groups, and some that are named; keys in lower case."""
+
+    groups: frozenset[str] | None = None
+    """None: all groups."""
+    named: frozenset[Position] = frozenset()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.groups == frozenset() and not self.named
+
+
+ALL = Selection()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +98,19 @@ async def find(connection: AsyncConnection, group: str, name: str) -> Cluster | 
 
 
 async def page(
-    connection: AsyncConnection, *, group: str | None, after: Position | None, limit: int
+    connection: AsyncConnection,
+    *,
+    group: str | None,
+    among: Selection = ALL,
+    after: Position | None,
+    limit: int,
 ) -> Sequence[Cluster]:
     """At most `limit` clusters, of one resource group or of all, in the order of their keys."""
     query = _query().order_by(table.c.group_key, table.c.key).limit(limit)
     if group is not None:
         query = query.where(table.c.group_key == group.lower())
+    if among.groups is not None:
+        query = query.where(or_(_in_groups(among), _is_named(among)))
     if after is not None:
         query = query.where(tuple_(table.c.group_key, table.c.key) > after)
     return [_cluster(row) for row in await connection.execute(query)]
@@ -138,15 +162,21 @@ async def paths_in(connection: AsyncConnection, group: str) -> Sequence[str]:
     return list((await connection.execute(query)).scalars())
 
 
-async def paths_to_tell(
-    connection: AsyncConnection, *, named: Collection[Position], groups: Collection[str] | None
-) -> Sequence[str]:
-    """The hybrid connections of the clusters `named`, and of those with Azure RBAC in the resource
-    groups `groups` (None: in all). All keys in lower case."""
-    in_groups = true() if groups is None else table.c.group_key.in_(groups)
-    is_named = tuple_(table.c.group_key, table.c.key).in_(named)
-    query = select(table.c.hybrid_connection).where(or_(and_(in_groups, _HAS_AZURE_RBAC), is_named))
-    return list((await connection.execute(query)).scalars())
+async def paths_to_tell(connection: AsyncConnection, among: Selection) -> Sequence[str]:
+    """The hybrid connections of the clusters that are named, and in the groups of those with Azure
+    RBAC."""
+    where = or_(and_(_in_groups(among), _HAS_AZURE_RBAC), _is_named(among))
+    return list(
+        (await connection.execute(select(table.c.hybrid_connection).where(where))).scalars()
+    )
+
+
+def _in_groups(selection: Selection) -> ColumnElement[bool]:
+    return true() if selection.groups is None else table.c.group_key.in_(selection.groups)
+
+
+def _is_named(selection: Selection) -> ColumnElement[bool]:
+    return tuple_(table.c.group_key, table.c.key).in_(selection.named)
 
 
 _HAS_AZURE_RBAC = cast(
