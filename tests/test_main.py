@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,28 @@ from towrope.client.cli.lazy import Lazy, LazyGroup
 from towrope.programs.tree import PROGRAMS, cli
 
 COMMAND = (sys.executable, "-m", "towrope.main")
+
+
+# Each takes what was typed as its arguments, and prints what is offered, a line each.
+BASH = """
+eval "$(towrope completion bash)"
+COMP_WORDS=(towrope "$@") COMP_CWORD=$# COMPREPLY=()
+$(complete -p towrope | sed 's/.*-F \\([^ ]*\\).*/\\1/') towrope
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+ZSH = """
+compdef() { completing=$1 }
+_describe() { print -l -- "${(P)3[@]}" }
+compadd() { print -l -- "${(P)5[@]}" }
+eval "$(towrope completion zsh)"
+words=(towrope "$@") CURRENT=$(($# + 1))
+$completing
+"""
+FISH = """
+towrope completion fish | source
+complete -C "towrope $argv[2..]"
+"""
+SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
 def run(*words: str, home: Path, **options: str) -> subprocess.CompletedProcess[str]:
@@ -145,30 +169,27 @@ def test_completion_of_a_subcommand(tmp_path: Path) -> None:
         (("completion", ""), {"bash", "zsh", "fish"}),
     ],
 )
-def test_completion_in_a_real_bash(
-    typed: tuple[str, ...], offered: set[str], tmp_path: Path
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_in_a_real_shell(
+    shell: str, typed: tuple[str, ...], offered: set[str], tmp_path: Path
 ) -> None:
-    """bash itself runs the script, and the function that it names."""
+    """The shell itself runs the script, and the function in it."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed here")
     program = tmp_path / "towrope"
     program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
     program.chmod(0o700)
-    words = shlex.join(["towrope", *typed])
-    script = f"""
-    eval "$(towrope completion bash)"
-    COMP_WORDS=({words}) COMP_CWORD={len(typed)} COMPREPLY=()
-    $(complete -p towrope | sed 's/.*-F \\([^ ]*\\).*/\\1/') towrope
-    printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", script],
+        [shell, "-c", SHELLS[shell], shell, *typed],
         env={**os.environ, "PATH": path, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert set(done.stdout.split()) == offered, done.stderr
+    named = {re.split("[:\t]", line)[0] for line in done.stdout.splitlines()}
+    assert named == offered, done.stderr
 
 
 def test_missing_extra_names_what_to_install() -> None:
