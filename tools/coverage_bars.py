@@ -10,6 +10,7 @@ EVERYTHING = (
     "src/towrope/relay/admission.py",
     "src/towrope/agent/access_reviews.py",
     "src/towrope/agent/bindings.py",
+    "src/towrope/agent/denials.py",
     "src/towrope/agent/flights.py",
     "src/towrope/agent/identity.py",
     "src/towrope/agent/impersonation.py",

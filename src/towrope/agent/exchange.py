@@ -6,7 +6,7 @@ one cannot be brought to its end, the other side is cut too: never a clean end t
 
 import asyncio
 
-from towrope.agent import objections, screening
+from towrope.agent import denials, objections, screening
 from towrope.agent.connection import Connection
 from towrope.agent.identity import Decision
 from towrope.agent.screening import Request
@@ -116,6 +116,10 @@ class Exchange:
         else:
             decoder = Decoder(framing, hop=Hop.APISERVER)
             begun = await self._without_objection(head.status, decoder)
+            if decoder.is_complete and framing.kind is not body.Kind.UNTIL_CLOSE:
+                told = denials.explained(self._decision, head, b"".join(begun))
+                if told is not None:
+                    begun, framing = [told], Framing(body.Kind.LENGTH, len(told))
             await self._pass_on(head, framing, decoder, begun)
 
     async def _without_objection(self, status: int, decoder: Decoder) -> list[bytes]:

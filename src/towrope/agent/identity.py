@@ -50,6 +50,8 @@ class Decision:
     """Whom the caller acts as, where it asked to act as somebody else (`kubectl --as`)."""
     hint: str = ""
     """A sentence for the caller where the apiserver answers 401 to a credential of its own."""
+    denial: str = ""
+    """A sentence beside the apiserver's where it denies the caller what it asks for."""
     acting: Caller | None = None
     """For whom the apiserver takes the request, where an identity was verified."""
     as_of: int = 0

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import structlog
 
-from towrope.agent import apiserver, audit
+from towrope.agent import apiserver, audit, denials
 from towrope.agent.access_reviews import AccessReviews
 from towrope.agent.apiserver import Apiserver
 from towrope.agent.audit_log import AuditLog
@@ -23,7 +23,7 @@ from towrope.agent.bindings import Bindings
 from towrope.agent.cluster import ClusterApi, Settings
 from towrope.agent.enrolment import Enrolment
 from towrope.agent.hints import Everybody
-from towrope.agent.identity import Identification
+from towrope.agent.identity import Identification, Impersonate
 from towrope.agent.impersonation import Impersonation
 from towrope.agent.inner_tls import InnerTls
 from towrope.agent.listening import Listening
@@ -113,7 +113,7 @@ async def run(found: Apiserver, *, namespace: str, sink: audit.Sink = audit.disc
         inner_tls = InnerTls(identity.authority, configuration.tls_server_name)
         reconciliation = _reconciliation(found, enrolment, undo)
         bindings, live = Bindings(), LiveRequests()
-        impersonate, settled = _impersonation(found, undo).decide, reconciliation.settled
+        impersonate, settled = _impersonation(found, reconciliation, undo), reconciliation.settled
         memberships = Memberships(enrolment.principal, bindings)
         who = Identification(current, memberships, impersonate, settled=settled)
         current.on_hint = _revoke(found, who, live, bindings, undo).look
@@ -130,10 +130,13 @@ async def run(found: Apiserver, *, namespace: str, sink: audit.Sink = audit.disc
         _log.info("stopping")
 
 
-def _impersonation(found: Apiserver, undo: contextlib.AsyncExitStack) -> Impersonation:
+def _impersonation(
+    found: Apiserver, reconciliation: Reconciliation, undo: contextlib.AsyncExitStack
+) -> Impersonate:
     reviews = AccessReviews(found.own_access)
     undo.push_async_callback(reviews.close)
-    return Impersonation(reviews)
+    decide = Impersonation(reviews).decide
+    return denials.explaining(decide, lambda: reconciliation.is_enforced)
 
 
 def _revoke(
