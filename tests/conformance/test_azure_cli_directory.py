@@ -1,6 +1,11 @@
 """The real `az ad`: users, groups, applications and service principals of the directory."""
 
+from pathlib import Path
+
 from tests.conformance.conftest import PASSWORD, Site
+from tests.fixtures.azure_cli import azure_at
+from tests.fixtures.form_browser import FormBrowser
+from tests.fixtures.signing_in import device_code
 
 
 def test_users(site: Site) -> None:
@@ -78,3 +83,22 @@ def test_nobody_owns_what_administrators_keep(site: Site) -> None:
 def test_an_application_has_no_me(site: Site) -> None:
     said = site.az.fails(1, "ad", "signed-in-user", "show")
     assert "delegated authentication" in said
+
+
+def test_a_person_with_a_device_code_and_no_role(
+    site: Site, azure_python: Path, tmp_path: Path
+) -> None:
+    hers = azure_at(tmp_path, azure_python, site.server.ca_file)
+    hers.register(site.server.url)
+    assert "az login" in hers.fails(1, "ad", "signed-in-user", "show")
+    words = ["login", "--use-device-code", "--allow-no-subscriptions"]
+    with device_code(hers, *words, program=hers.program) as code:
+        typed = {"username": site.user_principal_name, "password": PASSWORD, "user_code": code}
+        browser = FormBrowser(site.server.tls(), typed)
+        browser.visit(f"{site.server.url}/device")
+        browser.close()
+    me = hers.json("ad", "signed-in-user", "show")
+    assert (me["id"], me["userPrincipalName"]) == (site.user_id, site.user_principal_name)
+    said = hers.fails(1, "ad", "user", "delete", "--id", site.user_id)
+    assert "Insufficient privileges" in said
+    assert hers.json("ad", "group", "list", "--display-name", "Shop") != []

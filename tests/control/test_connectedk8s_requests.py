@@ -180,6 +180,24 @@ def needs_nothing_more(cluster: dict[str, Any]) -> None:
     assert state in (None, "Succeeded", "Failed")
 
 
+@pytest.mark.parametrize("wants", [{}, {"Prefer": "respond-async"}], ids=["at once", "by polling"])
+async def test_an_operation_is_followed_to_its_end_however_it_is_told(
+    extension: Extension, onboarding_key: OnboardingKey, wants: dict[str, str]
+) -> None:
+    headers = {**HEADERS, **wants}
+    await extension.ask("PUT", GROUP, body={"location": "local"})
+    put = await extension.ask("PUT", CLUSTER, body=new_cluster(onboarding_key), headers=headers)
+    assert ("azure-asyncoperation" in put.headers) == bool(wants)
+    needs_nothing_more((await extension.finish(put)).json())
+    patch = await extension.ask("PATCH", CLUSTER, body={"tags": {"a": "b"}}, headers=headers)
+    assert (patch.status_code, "location" in patch.headers) in ((200, False), (202, True))
+    assert (await extension.finish(patch)).json()["tags"] == {"a": "b"}
+    delete = await extension.ask("DELETE", CLUSTER, headers=headers)
+    assert (delete.status_code == 202) == bool(wants)
+    assert (await extension.finish(delete)).status_code in (200, 204)
+    assert error_of(await extension.ask("GET", CLUSTER)) == (404, "ResourceNotFound")
+
+
 async def test_the_resource_group_is_made_where_there_is_none(extension: Extension) -> None:
     assert (await extension.ask("HEAD", GROUP)).status_code == 404
     made = await extension.ask("PUT", GROUP, body={"location": "local"}, version="2024-11-01")
