@@ -54,8 +54,8 @@ def routes(settings: Settings) -> list[Route]:
 
 def check(settings: Settings, name: str, *, resource_type: str) -> None:
     """Raises `ArmError` where a resource of this type cannot be made in the location `name`."""
-    known = ",".join(location.name for location in settings.locations)
-    if name in known.split(","):
+    known = [location.name for location in settings.locations]
+    if name in known:
         return
     is_group = resource_type == GROUP_TYPE
     kind = "resource group" if is_group else f"resource type '{resource_type}'"
@@ -63,7 +63,7 @@ def check(settings: Settings, name: str, *, resource_type: str) -> None:
         HTTPStatus.BAD_REQUEST,
         f"LocationNotAvailableForResource{'Group' if is_group else 'Type'}",
         f"The provided location '{name}' is not available for {kind}. List of available regions is"
-        f" '{known}'.",
+        f" '{','.join(known)}'.",
     )
 
 
