@@ -10,7 +10,7 @@ from tests.client.test_profile import account
 from towrope.client import api as module
 from towrope.client.api import Api
 from towrope.client.rest import Rest
-from towrope.wire.errors import NotFound, Refused, Unreachable
+from towrope.wire.errors import Forbidden, NotFound, Refused, Unreachable
 
 CREDENTIAL = {
     "hybridConnectionConfig": {
@@ -141,3 +141,12 @@ def test_not_found_says_where_to_look(api: Api, scripted: Scripted) -> None:
     scripted.answers = [Answer(status=404, body={"error": {"message": "No 'a'."}})]
     with pytest.raises(NotFound, match=r"No 'a'\. Check the name"):
         api.get_cluster("g", "a")
+
+
+def test_who_may_not_reach_a_cluster_is_told_what_to_ask_for(api: Api, scripted: Scripted) -> None:
+    refusal = {"error": {"code": "AuthorizationFailed", "message": "No."}}
+    scripted.answers = [Answer(status=403, body=refusal)]
+    role = "Azure Arc Enabled Kubernetes Cluster User Role"
+    said = f'--role "{role}" --assignee App .*/connectedClusters/c$'
+    with pytest.raises(Forbidden, match=said):
+        api.list_cluster_user_credential("g", "c")

@@ -106,6 +106,12 @@ def test_refusals_keep_the_servers_sentence(
     assert len(scripted.asked) == 1
 
 
+def test_a_missing_right_says_whom_to_ask(scripted: Scripted, rest: Rest) -> None:
+    scripted.answers = [Answer(status=403, body=ARM_ERROR)]
+    with pytest.raises(Forbidden, match="Ask somebody who assigns roles"):
+        rest.json("GET", "/x")
+
+
 def test_oauth_errors_are_read_too(scripted: Scripted, rest: Rest) -> None:
     scripted.answers = [
         Answer(status=401, body={"error": "invalid_client", "error_description": "No such client"})

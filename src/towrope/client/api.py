@@ -18,13 +18,15 @@ import msgspec
 from towrope.client.paging import ARM_LINK, pages
 from towrope.client.profile import Account
 from towrope.client.rest import Json, Rest
-from towrope.wire.errors import Hop, NotFound, Refused, Unreachable
+from towrope.wire.errors import Forbidden, Hop, NotFound, Refused, Unreachable
 from towrope.wire.names import CLUSTER_TYPE, cluster_id
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 GROUPS_VERSION = "2024-11-01"
 CLUSTERS_VERSION = "2025-08-01-preview"
 RELAY_VERSION = "2021-11-01"
+
+CLUSTER_USER_ROLE = "Azure Arc Enabled Kubernetes Cluster User Role"
 
 POLL_EVERY = 1.0
 OPERATION_WITHIN = 120.0
@@ -128,14 +130,25 @@ class Api:
         self, resource_group: str, name: str, *, authentication_method: str = "Token"
     ) -> ClusterUserCredential:
         """`authentication_method`: `Token` for a service account's, `AAD` for a signed-in user."""
-        answer = self._rest.json(
-            "POST",
-            f"{self._cluster(resource_group, name)}/listClusterUserCredential",
-            query={"api-version": CLUSTERS_VERSION},
-            body={"authenticationMethod": authentication_method, "clientProxy": True},
-            repeatable=True,
-        )
+        try:
+            answer = self._rest.json(
+                "POST",
+                f"{self._cluster(resource_group, name)}/listClusterUserCredential",
+                query={"api-version": CLUSTERS_VERSION},
+                body={"authenticationMethod": authentication_method, "clientProxy": True},
+                repeatable=True,
+            )
+        except Forbidden:
+            raise self._unreached(self.cluster_id(resource_group, name)) from None
         return _credential(answer)
+
+    def _unreached(self, cluster: str) -> Forbidden:
+        who = self.account.name
+        return Forbidden(
+            f"{who} may not reach this cluster. Ask somebody who assigns roles to run: towrope role"
+            f' assignment create --role "{CLUSTER_USER_ROLE}" --assignee {who} --scope {cluster}',
+            hop=Hop.SERVER,
+        )
 
     # The relay's hybrid connections
 

@@ -215,6 +215,8 @@ class Rest:
             return kind(self._strange(response), hop=_HOP)
         if status == HTTPStatus.NOT_FOUND:
             said += " Check the name, or look with 'list' for those that are there."
+        if status == HTTPStatus.FORBIDDEN:
+            said += " Ask somebody who assigns roles for one that allows it."
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return kind(f"The server {self.server} failed: HTTP {status}{said}", hop=_HOP)
         return kind(said.removeprefix(": "), hop=_HOP)
