@@ -86,7 +86,10 @@ def _operation(
                 str(int(status)): _response(HTTPStatus(status).phrase, schemas.of(shape))
                 for status, shape in declared.answers.items()
             },
-            "4XX": _response("A refusal, or a fault of the request's", schemas.of(Envelope)),
+            "4XX": _response(
+                "A refusal, or a fault of the request's",
+                None if method == "HEAD" else schemas.of(Envelope),
+            ),
         },
         "security": [{"bearer": []}] if action else [],
     }
