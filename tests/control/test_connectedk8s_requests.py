@@ -51,7 +51,6 @@ def new_cluster(key: OnboardingKey, **properties: Any) -> dict[str, Any]:
             "agentPublicKeyCertificate": key.public,
             "distribution": "generic",
             "infrastructure": "generic",
-            "privateLinkState": "Disabled",
             "azureHybridBenefit": "NotApplicable",
             "arcAgentProfile": {"desiredAgentVersion": "", "agentAutoUpgrade": "Enabled"},
             "arcAgentryConfigurations": [],

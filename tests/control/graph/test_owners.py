@@ -24,6 +24,7 @@ async def test_no_object_has_an_owner(directory: Directory) -> None:
     ):
         answer = await directory.ada.get(f"{V1}{path}/owners")
         assert answer.json()["value"] == [], path
+        await directory.refusal("GET", f"{path}/owners", **{"$filter": "id eq 'x'"})
 
 
 @pytest.mark.parametrize("collection", ["groups", "servicePrincipals", "applications"])

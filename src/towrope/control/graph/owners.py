@@ -14,11 +14,14 @@ from starlette.routing import Route
 
 from towrope.control.authority import OWN_ACCOUNT, Handler, allowed
 from towrope.control.graph import groups, listing
+from towrope.control.graph.answers import LISTED, TypedObjects
 from towrope.control.graph.answers import TypedObjects
 from towrope.control.graph.errors import refused
 from towrope.control.graph.faces import APPLICATIONS, PRINCIPALS
 from towrope.control.graph.me import local_user_of
+from towrope.control.graph.objects import Kind
 from towrope.control.graph.routes import graph_route
+from towrope.control.operation import operation
 from towrope.control.operation import operation
 from towrope.control.services import Services
 
@@ -47,6 +50,7 @@ class Owners:
 
     def _list(self, found: Found) -> Handler:
         @operation(None, {HTTPStatus.OK: TypedObjects})
+        @operation(None, {HTTPStatus.OK: TypedObjects}, query=LISTED)
         async def handle(request: Request) -> Response:
             async with self._services.database.reading() as connection:
                 await found(connection, request)
@@ -55,13 +59,15 @@ class Owners:
         return handle
 
     @operation(None, {HTTPStatus.OK: TypedObjects})
+    @operation(None, {HTTPStatus.OK: TypedObjects}, query=LISTED)
     async def _owned(self, request: Request) -> Response:
         local_user_of(request)
         return self._none(request)
 
     def _none(self, request: Request) -> Response:
-        url = self._services.settings.url
-        return listing.page(request, url, [], context="directoryObjects", last=None)
+        settings = self._services.settings
+        listing.options(request, kind=Kind.GROUP, size=settings.page_size, columns=None)
+        return listing.page(request, settings.url, [], context="directoryObjects", last=None)
 
 
 async def _group(connection: AsyncConnection, request: Request) -> object:
@@ -69,5 +75,6 @@ async def _group(connection: AsyncConnection, request: Request) -> object:
 
 
 @operation(None, {})
+@operation(None, {HTTPStatus.NO_CONTENT: None})
 async def _add(_: Request) -> Response:
     raise refused("Objects of this directory have no owners: administrators change all of them.")
