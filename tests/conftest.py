@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.fixtures.people",
     "tests.fixtures.postgres",
     "tests.fixtures.relay",
+    "tests.fixtures.role_assignments",
     "tests.fixtures.server",
     "tests.fixtures.store",
     "tests.fixtures.workshop",
