@@ -15,13 +15,11 @@ from starlette.routing import Route
 from towrope.control.authority import OWN_ACCOUNT, Handler, allowed
 from towrope.control.graph import groups, listing
 from towrope.control.graph.answers import LISTED, TypedObjects
-from towrope.control.graph.answers import TypedObjects
 from towrope.control.graph.errors import refused
 from towrope.control.graph.faces import APPLICATIONS, PRINCIPALS
 from towrope.control.graph.me import local_user_of
 from towrope.control.graph.objects import Kind
 from towrope.control.graph.routes import graph_route
-from towrope.control.operation import operation
 from towrope.control.operation import operation
 from towrope.control.services import Services
 
@@ -49,7 +47,6 @@ class Owners:
         return list(routes)
 
     def _list(self, found: Found) -> Handler:
-        @operation(None, {HTTPStatus.OK: TypedObjects})
         @operation(None, {HTTPStatus.OK: TypedObjects}, query=LISTED)
         async def handle(request: Request) -> Response:
             async with self._services.database.reading() as connection:
@@ -58,7 +55,6 @@ class Owners:
 
         return handle
 
-    @operation(None, {HTTPStatus.OK: TypedObjects})
     @operation(None, {HTTPStatus.OK: TypedObjects}, query=LISTED)
     async def _owned(self, request: Request) -> Response:
         local_user_of(request)
@@ -75,6 +71,5 @@ async def _group(connection: AsyncConnection, request: Request) -> object:
 
 
 @operation(None, {})
-@operation(None, {HTTPStatus.NO_CONTENT: None})
 async def _add(_: Request) -> Response:
     raise refused("Objects of this directory have no owners: administrators change all of them.")
