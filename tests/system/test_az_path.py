@@ -20,6 +20,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "azure-cli.md"
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 BLOCKS = shell_blocks(PAGE)
 EXAMPLE = "https://towrope.example.com:8443"
+SENTENCE = (
+    "User doesn't have access to the resource in Azure. Update role assignment to allow access."
+)
 WITHIN = 10.0
 """Seconds, of a machine that is busy; it takes a fraction of one."""
 
@@ -155,7 +158,7 @@ def test_who_is_let_in_uses_kubectl_until_the_role_is_taken_away(
     assert proxied.child is not None
     administrator.shell.run(BLOCKS["Let somebody use a cluster"][2])
     until(lambda: not sees_pods(), within=WITHIN, described="it is gone")
-    assert "forbidden" in refusal(granted, kubectl).lower()
+    assert SENTENCE in refusal(granted, kubectl)
 
 
 def test_az_setup_does_it_too(granted: Machine, proxied: Proxy) -> None:
