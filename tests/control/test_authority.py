@@ -1,4 +1,5 @@
 import pytest
+from starlette.requests import Request
 from starlette.routing import Mount
 
 from tests.control.conftest import Plane
@@ -7,15 +8,16 @@ from towrope.control.authority import (
     READ_SUBSCRIPTION,
     READ_TENANTS,
     may,
+    visible,
+    where_visible,
 )
 from towrope.control.principal import Principal
 from towrope.control.roles.built_in import BUILT_IN_ROLES, CLUSTER_USER
 from towrope.control.roles.decision import Held
 from towrope.control.roles.definition import Permission, RoleDefinition
-from towrope.control.roles.scope import ROOT, Scope
+from towrope.control.roles.scope import ROOT, Scope, Scopes
 from towrope.control.routing import CaselessRoute
 from towrope.control.store.groups import ADMINISTRATORS, MemberKind
-
 
 GROUP = Scope(path="/subscriptions/s/resourceGroups/shops")
 CLUSTER = Scope(path=f"{GROUP.path}/providers/Microsoft.Kubernetes/connectedClusters/shop-17")
@@ -25,7 +27,7 @@ WRITE = "Microsoft.Kubernetes/connectedClusters/write"
 LIST_KEYS = "Microsoft.Relay/namespaces/hybridConnections/authorizationRules/listKeys/action"
 ADD_MEMBER = "Towrope.Directory/members/write"
 READ_USERS = "Towrope.Directory/users/read"
-CHANGE_PASSWORD = "Towrope.Directory/me/changePassword/action"  # noqa: S105 - an action
+CHANGE_PASSWORD = "Towrope.Directory/me/changePassword/action"
 
 
 def principal(*held: Held, issuer: str = "", groups: frozenset[str] = frozenset()) -> Principal:
@@ -115,6 +117,28 @@ def test_who_holds_anything_in_the_subscription_sees_it() -> None:
         assert may(holder, READ_SUBSCRIPTION, Scope(path="/subscriptions/s"))
     elsewhere = principal(custom("Microsoft.Support/*", scope=Scope(path="/subscriptions/other")))
     assert not may(elsewhere, READ_SUBSCRIPTION, Scope(path="/subscriptions/s"))
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        principal(),
+        principal(groups=frozenset({ADMINISTRATORS})),
+        principal(holding("Reader", CLUSTER), holding("Contributor", GROUP)),
+        principal(holding("Reader", NAMESPACE), holding(CLUSTER_USER.name, CLUSTER)),
+        principal(holding("Azure Arc Kubernetes Viewer", ROOT), issuer="dex"),
+        principal(custom("*/write", scope=GROUP)),
+    ],
+)
+@pytest.mark.parametrize("action", [READ, WRITE, READ_SUBSCRIPTION, READ_USERS, LIST_CREDENTIAL])
+def test_a_list_shows_what_may_be_done_and_nothing_else(caller: Principal, action: str) -> None:
+    request = Request({"type": "http", "towrope.principal": caller})
+    is_visible = visible(request, action)
+    among = Scopes(where_visible(request, action))
+    other = Scope(path=f"{CLUSTER.path}8")
+    for scope in (ROOT, Scope(path="/subscriptions/s"), GROUP, CLUSTER, other, NAMESPACE):
+        assert is_visible(scope.path) is may(caller, action, scope)
+        assert among.cover(scope) or not is_visible(scope.path)
 
 
 async def test_every_route_behind_authentication_says_which_action_it_is(plane: Plane) -> None:

@@ -55,6 +55,7 @@ async def many(plane: Plane, onboarding_key: OnboardingKey) -> Plane:
     return plane
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("scopes", "shown"),
     [

@@ -140,6 +140,7 @@ async def test_without_an_assignment_it_names_the_nearest_role(shop: Plane) -> N
     assert CLUSTER_USER.name in told["reason"]
 
 
+@pytest.mark.both_databases
 async def test_through_nested_groups_to_the_native_rule(shop: Plane) -> None:
     await assign(shop, 1, VIEWER, STAFF, kind=MemberKind.GROUP)
     await assign(shop, 2, CLUSTER_USER, ANN)

@@ -189,6 +189,7 @@ def test_twenty_thousand_grants_are_all_told() -> None:
     assert len(msgspec.json.encode(made)) < 8 * 1024 * 1024
 
 
+@pytest.mark.both_databases
 async def test_a_cluster_is_told_what_touches_it(
     plane: Plane, onboarding_key: OnboardingKey
 ) -> None:

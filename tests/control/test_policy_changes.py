@@ -9,6 +9,8 @@ from towrope.control.roles.scope import Scope
 from towrope.control.store import clusters
 from towrope.wire import agent_api
 
+pytestmark = pytest.mark.both_databases
+
 ON: dict[str, Any] = {"aadProfile": {"enableAzureRBAC": True}}
 SUBSCRIBED = f"/subscriptions/{SUBSCRIPTION}"
 

@@ -24,5 +24,6 @@ def test_where_in_the_cluster_it_holds(scope: str, expected: Place | None) -> No
     assert place_of(Scope(path=scope), Scope(path=CLUSTER)) == expected
 
 
-def test_nothing_holds_in_what_is_no_cluster_by_its_namespace() -> None:
-    assert place_of(Scope(path=f"{CLUSTER}/namespaces/web"), Scope(path=GROUP)) is None
+@pytest.mark.parametrize("path", [GROUP, f"{CLUSTER}/namespaces/web"])
+def test_nothing_holds_by_its_namespace_in_what_is_no_cluster(path: str) -> None:
+    assert place_of(Scope(path=f"{CLUSTER}/namespaces/web"), Scope(path=path)) is None

@@ -29,7 +29,7 @@ class Question:
     action: str
     attributes: ResourceAttributes | None = None
     namespace: str = ""
-    """In the cluster; empty: in all of it."""
+    """In the cluster; empty: in all of it, or no question about what is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def _finding(question: Question, assigned: Assigned) -> Finding | None:
     place = place_of(assigned.scope, question.scope)
     if place is None:
         return None
-    if place.namespace and (question.attributes is None or place.namespace != question.namespace):
+    if place.namespace not in ("", question.namespace):
         return Finding(assigned=assigned, lack=Lack.OTHER_NAMESPACE)
     if question.attributes is None:
         return _at_resource(question, assigned)
