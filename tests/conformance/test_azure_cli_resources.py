@@ -46,6 +46,9 @@ def test_resource_groups(site: Site) -> None:
     assert shown["name"] == GROUP
     assert shown["properties"]["provisioningState"] == "Succeeded"
     assert GROUP in [each["name"] for each in site.az.json("group", "list")]
+    tagged = ["group", "list", "--query", "[].name", "--tag"]
+    assert site.az.tsv(*tagged, "owner=me") == GROUP
+    assert site.az.tsv(*tagged, "owner=you") == ""
     assert site.az.tsv("group", "exists", "-n", GROUP) == "true"
     assert site.az.tsv("group", "exists", "-n", "nothing") == "false"
     assert "ResourceGroupNotFound" in site.az.fails(3, "group", "show", "-n", "nothing")
@@ -92,6 +95,19 @@ def test_any_request(site: Site) -> None:
     assert site.az.json("rest", "--method", "get", "--url", url)["id"] == site.cluster_id
     graph = f"{site.server.url}/v1.0/users/{site.user_principal_name}"
     assert site.az.json("rest", "--method", "get", "--url", graph)["id"] == site.user_id
+
+
+def test_the_cloud_is_left_and_come_back_to(site: Site, azure_python: Path, tmp_path: Path) -> None:
+    other = azure_at(tmp_path, azure_python, site.server.ca_file)
+    other.register(site.server.url)
+    other.sign_in(site.server.app_id, site.server.secret, site.server.tenant)
+    other.run("cloud", "set", "-n", "AzureCloud")
+    assert other.json("account", "list") == []
+    other.run("cloud", "set", "-n", CLOUD)
+    assert [each["name"] for each in other.json("account", "list")] == ["Towrope"]
+    moved = ["--endpoint-resource-manager", site.server.url.replace("localhost", "127.0.0.1")]
+    other.run("cloud", "update", "-n", CLOUD, *moved)
+    assert other.tsv("cloud", "show", "--query", "endpoints.resourceManager") == moved[1]
 
 
 def test_signing_out(site: Site, azure_python: Path, tmp_path: Path) -> None:
