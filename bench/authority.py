@@ -7,12 +7,15 @@ ratios, not milliseconds.
 
 import argparse
 import asyncio
+import logging
 import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+
+import structlog
 
 from bench.population import (
     ADMINISTRATOR_ID,
@@ -180,5 +183,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="", help="a part of a line's name")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="towrope-bench-") as scratch:
         asyncio.run(main(parser.parse_args(), Path(scratch)))
