@@ -11,11 +11,17 @@ import pytest
 
 from tests.fixtures.cluster import Cluster
 from tests.fixtures.forgery import mint_of
+from tests.fixtures.installation import Installation, until
 from tests.fixtures.kubectl_streams import KubectlStream, streaming
 from tests.fixtures.people import DOMAIN, People
+from tests.fixtures.role_assignments import RoleAssignments
 from tests.fixtures.workplace import Proxy
 from tests.fixtures.workshop import Workshop
+from towrope.control.roles.built_in import BUILT_IN_ROLES
 
+WITHIN = 30.0
+"""Seconds, of a machine that is busy; it takes a fraction of one."""
+WRITER = next(role.id for role in BUILT_IN_ROLES if role.name == "Azure Arc Kubernetes Writer")
 ROLE = "streamer"
 RULES = {
     "pods": ["get", "list", "watch"],
@@ -180,3 +186,106 @@ def test_a_service_account_is_deleted(
         cluster.kubectl("delete", "serviceaccount", "streamer")
         assert_ended(lost)
         assert_untouched(kept)
+
+
+# Where role assignments decide.
+
+
+def test_a_role_assignment_is_deleted(
+    role_assignments: RoleAssignments,
+    people: People,
+    proxy: Proxy,
+    workshop: Workshop,
+    kept: Streams,
+) -> None:
+    writer = caller(people, "writer")
+    assignment = role_assignments.assign(WRITER, writer.object_id)
+    until(lambda: may_list(proxy, writer), within=WITHIN, described="the role is there")
+    with streaming(proxy, workshop, token=writer.token) as lost:
+        role_assignments.remove(assignment)
+        assert_ended(lost)
+        assert_untouched(kept)
+
+
+def test_a_member_of_a_group_with_a_role_is_removed(
+    role_assignments: RoleAssignments,
+    people: People,
+    proxy: Proxy,
+    workshop: Workshop,
+    kept: Streams,
+) -> None:
+    group = people.group("writers")
+    member = caller(people, "member", group)
+    role_assignments.assign(WRITER, group, principal_type="Group")
+    until(lambda: may_list(proxy, member), within=WITHIN, described="the role is there")
+    with streaming(proxy, workshop, token=member.token) as lost:
+        people.directory.remove_member(group, member.object_id)
+        assert_ended(lost)
+        assert_untouched(kept)
+
+
+# While the agent hears nothing.
+
+
+@pytest.fixture
+def deaf(installation: Installation) -> Iterator[None]:
+    """Nothing of the server reaches the agent until `heal`."""
+    installation.link.cut(installation.is_agent)
+    yield
+    installation.link.heal()
+
+
+def may_list(proxy: Proxy, who: Caller) -> bool:
+    words = ("--token", who.token, "get", "pods", "-n", "workshop", "-o", "name")
+    return proxy.kubectl(*words, check=False).returncode == 0
+
+
+def first_answer(proxy: Proxy, who: Caller) -> bytes:
+    """What the first request that is answered at all gets."""
+    answers: list[bytes] = []
+
+    def is_answered() -> bool:
+        words = ("--token", who.token, "get", "pods", "-n", "workshop")
+        done = proxy.kubectl(*words, check=False)
+        said = done.stderr.lower()
+        if done.returncode == 0 or b"forbidden" in said or b"is refused" in said:
+            answers.append(done.stderr)
+        return bool(answers)
+
+    until(is_answered, within=WITHIN, described="the agent answers again")
+    return answers[0]
+
+
+def test_an_agent_that_was_away_serves_no_account_that_was_disabled_meanwhile(
+    installation: Installation, people: People, proxy: Proxy, leaver: Caller, deaf: None
+) -> None:
+    people.directory.update_user(leaver.object_id, {"accountEnabled": False})
+    installation.link.heal()
+    assert b"disabled" in first_answer(proxy, leaver)
+
+
+def test_an_agent_that_was_away_serves_no_member_who_was_removed_meanwhile(
+    installation: Installation,
+    people: People,
+    group: str,
+    proxy: Proxy,
+    leaver: Caller,
+    deaf: None,
+) -> None:
+    people.directory.remove_member(group, leaver.object_id)
+    installation.link.heal()
+    assert b"cannot list" in first_answer(proxy, leaver)
+
+
+def test_an_agent_that_was_away_serves_by_no_role_assignment_that_was_deleted_meanwhile(
+    installation: Installation, role_assignments: RoleAssignments, people: People, proxy: Proxy
+) -> None:
+    reader = caller(people, "reader")
+    assignment = role_assignments.assign(WRITER, reader.object_id)
+    until(lambda: may_list(proxy, reader), within=WITHIN, described="the role is there")
+    installation.link.cut(installation.is_agent)
+    try:
+        role_assignments.remove(assignment)
+    finally:
+        installation.link.heal()
+    assert b"cannot list" in first_answer(proxy, reader)
