@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -19,6 +20,7 @@ import pytest
 from tests.client.conftest import COMMAND, Shell
 from tests.fixtures.oidc_provider import API_AUDIENCE, API_CLIENT, CLIENT, OidcProvider
 from tests.fixtures.server import API_VERSION, Server
+from towrope.wire.names import external_object_id
 
 NAME = "certified"
 REDIRECT = "http://127.0.0.1:5555/"
@@ -79,6 +81,19 @@ def ask(server: Server, token: str, path: str = "/tenants") -> httpx2.Response:
     )
 
 
+@pytest.fixture
+def reader(trusted: OidcProvider, server: Server) -> None:
+    """What the provider's ada is at the server."""
+    scope = f"/subscriptions/{server.subscription}/providers/Microsoft.Authorization"
+    properties = {
+        "roleDefinitionId": f"{scope}/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7",
+        "principalId": external_object_id(trusted.url, "ada"),
+        "principalType": "User",
+    }
+    path = f"{scope}/roleAssignments/{uuid.uuid5(uuid.NAMESPACE_URL, trusted.url)}"
+    server.api.put(path, json={"properties": properties}).raise_for_status()
+
+
 def signed_in(server: Server, folder: Path, provider: OidcProvider, *words: str) -> Shell:
     """Somebody with nothing but a browser."""
     shell = Shell(folder=folder, environment=provider.environment("ada"))
@@ -99,7 +114,9 @@ def test_what_is_said_about_it(trusted: OidcProvider, server: Server) -> None:
     assert told["clientId"] == told["audience"] == CLIENT
 
 
-def test_signing_in_with_a_browser(trusted: OidcProvider, server: Server, tmp_path: Path) -> None:
+def test_signing_in_with_a_browser(
+    trusted: OidcProvider, reader: None, server: Server, tmp_path: Path
+) -> None:
     ada = signed_in(server, tmp_path, trusted)
     assert ada.json("account", "show")["user"]["name"] == "ada"
     refused = ada.run("group", "create", "-n", "mine")
@@ -107,7 +124,9 @@ def test_signing_in_with_a_browser(trusted: OidcProvider, server: Server, tmp_pa
     assert f"The client '{NAME}:ada@example.org' with object id" in refused.stderr
 
 
-def test_signing_in_by_device_code(trusted: OidcProvider, server: Server, tmp_path: Path) -> None:
+def test_signing_in_by_device_code(
+    trusted: OidcProvider, reader: None, server: Server, tmp_path: Path
+) -> None:
     shell = Shell(folder=tmp_path)
     words = ["login", "--server", server.url, "--issuer", NAME, "--use-device-code"]
     words += ["--ca-fingerprint", server.ca_fingerprint]
