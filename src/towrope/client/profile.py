@@ -4,6 +4,7 @@
     credentials/HASH.json   what an account signs in with again (see `secret_store`)
     tokens/HASH-HASH        access tokens, and when they end (see `token_cache`)
     authorities/HASH.pem    the certificate authority that is trusted for one server
+    config.json             what is meant where an option is left out (see `defaults`)
 
 Every file is private (0600) and replaced in one step. `profile.json` is changed under a lock and
 each of the others is written whole, so that commands that run side by side do not undo each

@@ -139,24 +139,21 @@ def _search(authorization: Authorization, options: Json) -> list[Json]:
         raise click.UsageError("Give --all, or where to look; not both.")
     principal = chosen_principal(authorization, options["assignee"], options["assignee_object_id"])
     scope = scope or authorization.subscription
-    condition = _condition(principal, include_groups=options.get("include_groups", False))
-    found = authorization.list_assignments(scope, condition)
+    found = authorization.list_assignments(scope, _condition(principal, options))
     if not everywhere:
-        found = [
-            each
-            for each in found
-            if _is_at(each, scope, include_inherited=options["include_inherited"])
-        ]
+        inherited = options["include_inherited"]
+        found = [each for each in found if _is_at(each, scope, include_inherited=inherited)]
     if options["role"]:
         role = authorization.find_role(options["role"], scope, below=True)["name"].lower()
         found = [each for each in found if role_id(each) == role]
     return found
 
 
-def _condition(principal: Principal | None, *, include_groups: bool) -> str:
+def _condition(principal: Principal | None, options: Json) -> str:
+    """What the server can leave out; the most of it comes first, for Azure combines no two."""
     if principal is None:
-        return ""
-    if include_groups:
+        return "" if options.get("everywhere") else "atScope()"
+    if options.get("include_groups"):
         return f"assignedTo('{principal.object_id}')"
     return f"principalId eq '{principal.object_id}'"
 
