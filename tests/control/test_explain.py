@@ -13,6 +13,8 @@ from tests.control.conftest import (
     Plane,
     error_of,
 )
+from towrope.agent.policy_objects import Key, Kind, wanted
+from towrope.control import policy
 from towrope.control.roles.built_in import BUILT_IN_ROLES, CLUSTER_USER, OWNER
 from towrope.control.roles.definition import Permission, RoleDefinition
 from towrope.control.roles.scope import Scope
@@ -21,7 +23,7 @@ from towrope.control.store.groups import ADMINISTRATORS, Group, Member, MemberKi
 from towrope.control.store.role_assignments import RoleAssignment
 from towrope.control.store.role_definitions import Authorship, CustomRole
 from towrope.control.store.users import User
-from towrope.wire import policy_names
+from towrope.wire import names, policy_names
 from towrope.wire.data_actions import PREFIX
 
 EXPLAIN = "/providers/Towrope.Authorization/explain"
@@ -170,12 +172,19 @@ async def test_the_binding_is_named_as_the_agent_splits_it(shop: Plane) -> None:
     await assign(shop, 2, VIEWER, ANN)
     told = await ask(shop, f"{CLUSTER}/namespaces/web", **GET_PODS)
     in_namespace, in_all = (each["native"] for each in told["findings"])
-    everybody = {guid(number) for number in range(300)} | {ANN}
-    split = policy_names.bindings(VIEWER.id, everybody)
-    assert ANN in split[in_all["binding"]]
-    assert len(split) > 1
+    async with shop.control.services.database.reading() as connection:
+        cluster = await clusters.find(connection, "shops", "shop-17")
+        assert cluster is not None
+        told_to_agent = await policy.of(connection, cluster, subscription=SUBSCRIPTION)
+    made = wanted(told_to_agent, ()).objects
+    assert len([key for key in made if key.kind is Kind.CLUSTER_ROLE_BINDING]) > 1
+    for native in (in_namespace, in_all):
+        kind = Kind(native["bindingKind"].lower() + "s")
+        key = Key(kind=kind, name=native["binding"], namespace=native["namespace"])
+        subjects = {subject.name for subject in made[key].subjects}
+        assert names.object_id_group(ANN) in subjects
+        assert Key(kind=Kind.CLUSTER_ROLE, name=native["clusterRole"]) in made
     assert (in_namespace["bindingKind"], in_namespace["namespace"]) == ("RoleBinding", "web")
-    assert [in_namespace["binding"]] == list(policy_names.bindings(VIEWER.id, [ANN]))
 
 
 @pytest.mark.parametrize(
