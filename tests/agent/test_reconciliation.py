@@ -60,8 +60,8 @@ async def test_a_missing_namespace_is_waited_for(played: Reconciled) -> None:
     name = "comes-later"
     played.server.enforce(grant(PODS, "ada", name), grant(PODS, "bob"), roles=(PODS,))
     await played.become(ROLE, BINDING)
-    await played.reconciliation.settled()
-    assert any(name in problem for problem in played.reconciliation.problems)
+    missing = f"There is no namespace '{name}'"
+    await played.until(lambda found: missing in found, problems_of(played))
     await played.kubectl("create", "namespace", name)
     bound = f"RoleBinding/{name}/{policy_names.cluster_role(PODS.id)}"
     await played.become(ROLE, BINDING, bound)

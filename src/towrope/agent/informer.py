@@ -5,8 +5,10 @@ them; of kinds with large objects the apiserver sends the metadata alone (`METAD
 """
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import httpx2
@@ -28,9 +30,22 @@ WATCH_FOR = 300.0
 CHUNK = 500
 LONGEST_DELAY = 15.0
 DELETED = "DELETED"
-METADATA_ONLY = (
-    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
-    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+STABLE_AFTER = 5.0
+"""Seconds that a watch must last for the next one to begin at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """What the apiserver is asked to send; a watch that is asked for a list ends at its event."""
+
+    list: str
+    watch: str
+
+
+WHOLE = Accept(list="application/json", watch="application/json")
+METADATA_ONLY = Accept(
+    list="application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    watch="application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
 )
 
 _log = structlog.get_logger()
@@ -77,26 +92,28 @@ class Informer(Generic[Item]):
         keeper: Keeper[Item],
         *,
         labels: str = "",
-        accept: str = "application/json",
+        accept: Accept = WHOLE,
     ) -> None:
         self._client = client
         self._path = path
         self._item = item
         self._keeper = keeper
         self._selection = {"labelSelector": labels} if labels else {}
-        self._headers = {"Accept": accept}
+        self._accept = accept
 
     async def run(self) -> None:
         backoff = Backoff(cap=LONGEST_DELAY)
         while True:
+            started = time.monotonic()
             try:
-                version = await self._list()
-                backoff.reset()
-                await self._watch(version)
+                await self._watch(await self._list())
             except TowropeError as error:
                 self._keeper.failed(error.message)
                 _log.warning("not watched", path=self._path, reason=error.message, hop=error.hop)
+            if time.monotonic() - started < STABLE_AFTER:
                 await asyncio.sleep(backoff.next_delay())
+            else:
+                backoff.reset()
 
     async def _list(self) -> str:
         """The version that the list is of."""
@@ -120,19 +137,21 @@ class Informer(Generic[Item]):
 
     async def _page(self, params: dict[str, str]) -> "_List":
         with mapped(f"list {self._path}"):
-            response = await self._client.get(self._path, params=params, headers=self._headers)
+            headers = {"Accept": self._accept.list}
+            response = await self._client.get(self._path, params=params, headers=headers)
             check(response)
             with understood(self._path):
                 return msgspec.json.decode(response.content, type=_List)
 
     async def _watch(self, version: str) -> None:
         params = {**self._selection, "watch": "true", "resourceVersion": version}
+        headers = {"Accept": self._accept.watch}
         timeout = httpx2.Timeout(ANSWER_WITHIN, read=None)
         try:
             async with asyncio.timeout(WATCH_FOR):
                 with mapped(f"watch {self._path}"):
                     async with self._client.stream(
-                        "GET", self._path, params=params, headers=self._headers, timeout=timeout
+                        "GET", self._path, params=params, headers=headers, timeout=timeout
                     ) as response:
                         if not response.is_success:
                             await response.aread()
