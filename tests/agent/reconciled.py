@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from lightkube.config.models import User
 
 from tests.fixtures.cluster import Cluster
 from towrope.agent import apiserver
@@ -121,10 +122,14 @@ async def may(cluster: Cluster, principal: str, verb: str, what: str, namespace:
 
 
 @contextlib.asynccontextmanager
-async def reconciled(cluster: Cluster, server: Server | None = None) -> AsyncIterator[Reconciled]:
+async def reconciled(
+    cluster: Cluster, server: Server | None = None, *, token: str = ""
+) -> AsyncIterator[Reconciled]:
+    """As the cluster's administrator, or with another's `token`."""
     server = server or Server()
-    found = apiserver.find(kubeconfig=cluster.kubeconfig, context=None)
-    reconciliation = Reconciliation(found.own_access, server.fetch)
+    access = apiserver.find(kubeconfig=cluster.kubeconfig, context=None).own_access
+    access = access._replace(user=User(token=token)) if token else access
+    reconciliation = Reconciliation(access, server.fetch)
     server.hint = lambda: reconciliation.notified(agent_api.POLICY)
     running = tasks.spawn(reconciliation.run(), name="reconciliation")
     try:

@@ -292,6 +292,27 @@ async def test_two_replicas_do_not_fight(played: Reconciled, cluster: Cluster) -
     played.server.hint = hint
 
 
+async def test_an_agent_without_the_rights_says_which_command_gives_them(cluster: Cluster) -> None:
+    account = ("serviceaccount", "rightless", "-n", "default")
+    reads = ("--verb=list,watch", "--resource=clusterroles,clusterrolebindings,rolebindings")
+    bind = ("clusterrolebinding", "rightless", "--clusterrole=rightless")
+    subject = "--serviceaccount=default:rightless"
+    for words in (account, ("clusterrole", "rightless", *reads), (*bind, subject)):
+        await asyncio.to_thread(cluster.kubectl, "create", *words)
+    asked = ("create", "token", "rightless", "-n", "default")
+    token = (await asyncio.to_thread(cluster.kubectl, *asked)).stdout.strip()
+    server = Server()
+    server.enforce(grant(PODS, "ada"), roles=(PODS,))
+    try:
+        async with reconciled(cluster, server, token=token) as played:
+            enable = "enable-features --features azure-rbac"
+            await played.until(lambda found: enable in found, problems_of(played))
+            assert await played.objects() == set()
+    finally:
+        gone = ("clusterrolebinding/rightless", "clusterrole/rightless", "sa/rightless")
+        await asyncio.to_thread(cluster.kubectl, "delete", *gone)
+
+
 def problems_of(played: Reconciled) -> Callable[[], Awaitable[str]]:
     async def look() -> str:
         return " ".join(played.reconciliation.problems)
