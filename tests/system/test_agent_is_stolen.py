@@ -34,7 +34,7 @@ def thief(installation: Installation, cluster: Cluster) -> Iterator[httpx2.Clien
         "/api/v1/configmaps",
         f"/api/v1/namespaces/{names.NAMESPACE}/secrets",
         "/api/v1/namespaces/kube-system/secrets",
-        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        "/apis/apps/v1/deployments",
     ],
 )
 def test_its_account_reads_next_to_nothing(thief: httpx2.Client, path: str) -> None:
@@ -46,6 +46,15 @@ def test_its_account_binds_nobody(thief: httpx2.Client) -> None:
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
     body = {"metadata": {"name": "stolen"}, "roleRef": role, "subjects": []}
     assert thief.post(path, json=body).status_code == 403
+
+
+def test_its_account_writes_no_role(thief: httpx2.Client) -> None:
+    """Where Azure RBAC is off, nobody who has the agent, or rules it, can give a right here."""
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    for rules in ([], [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]):
+        body = {"metadata": {"name": "towrope:role:stolen"}, "rules": rules}
+        assert thief.post(path, json=body).status_code == 403
+    assert thief.delete(f"{path}/view").status_code == 403
 
 
 def test_it_acts_as_others_with_their_rights_alone(thief: httpx2.Client) -> None:
