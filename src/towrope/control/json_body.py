@@ -48,7 +48,8 @@ async def decode(request: Request, shape: type[T], *, limit: int = BODY_LIMIT) -
     """The body as `shape`. Raises `TooLarge`, `TooSlow` or `NotDecodable`."""
     body = await read(request, limit=limit)
     try:
-        return msgspec.json.decode(body, type=shape)
+        # As text, for what is not UTF-8 would be passed over in members that `shape` has not.
+        return msgspec.json.decode(body.decode(), type=shape)
     except RecursionError:
         raise NotDecodable("it is nested too deeply") from None
     except ValueError as error:  # msgspec's own, and UnicodeDecodeError
