@@ -412,3 +412,15 @@ async def test_a_trusted_issuer_cannot_speak_for_this_server(plane: Plane, dex: 
         idtyp="app",
     )
     await refused(plane, forged)
+
+
+async def test_only_entras_groups_are_those_of_role_assignments(
+    plane: Plane, entra: EntraServer, oidc_stub: OidcStub
+) -> None:
+    """Another provider can call a group whatever it wants: the id of somebody else's too."""
+    tokens = await trust_entra(plane, entra, groupsPrefix="contoso:")
+    await trust_oidc(plane, oidc_stub, groupsPrefix="", usernamePrefix="")
+    found = await principal(plane, tokens.v1())
+    assert (found.groups, found.group_ids) == ({f"contoso:{DEVS}"}, {DEVS})
+    found = await principal(plane, oidc_stub.token(groups=[DEVS]))
+    assert (found.groups, found.group_ids) == ({DEVS}, frozenset())
