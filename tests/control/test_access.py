@@ -59,7 +59,7 @@ def requests(plane: Plane, names: Mapping[str, str]) -> Iterator[tuple[str, str,
 
 
 async def ask(caller: Caller, method: str, path: str) -> httpx2.Response:
-    body = {} if method in ("PUT", "POST", "PATCH") else None
+    body: object = {} if method in ("PUT", "POST", "PATCH") else None
     answer = await caller.api.request(method, path, json=body)
     assert answer.status_code < 500, (method, path, answer.text)
     return answer
