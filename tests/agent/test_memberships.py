@@ -160,10 +160,24 @@ async def test_a_group_that_a_role_assignment_names_is_known_by_its_object_id() 
     assert isinstance(found, Caller)
     assert found.groups == (GROUP, OTHER, UNBOUND)
     assert found.object_ids == (OID, GROUP)
+    played.bound = frozenset({object_id_group(GROUP, is_external=True)})
     capitals = await played.ask(claims(groups=[GROUP.upper()]), kind=IssuerKind.ENTRA)
     assert isinstance(capitals, Caller)
-    assert object_id_group(GROUP) in capitals.all_groups
+    assert object_id_group(GROUP, is_external=True) in capitals.all_groups
     assert played.asked == []
+
+
+@pytest.mark.parametrize("kind", [IssuerKind.ENTRA, IssuerKind.TOWROPE])
+async def test_an_id_that_another_issuer_says_is_none_of_the_servers_own(kind: IssuerKind) -> None:
+    """A tenant may put what it likes into its tokens, the ids of this directory included."""
+    played = Played()
+    other = kind is IssuerKind.TOWROPE
+    played.bound = frozenset(object_id_group(each, is_external=other) for each in (OID, GROUP))
+    for more in ({"groups": [GROUP]}, OVERAGE):
+        found = await played.ask(claims(**more), kind=kind)
+        assert isinstance(found, Caller)
+        assert played.bound.isdisjoint(found.all_groups)
+    assert all(GROUP not in asked.groups for asked in played.asked)
 
 
 async def test_groups_that_role_assignments_name_are_asked_about_too() -> None:

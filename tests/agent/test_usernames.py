@@ -90,6 +90,7 @@ def test_another_provider_with_prefixes() -> None:
         extra={"oid": (made,)},
         issuer="towrope",
         object_ids=(made,),
+        is_external=True,
     )
     assert caller({**known, "roles": "dev"}, **oidc).groups == ("corp:dev",)
     assert caller(known, **oidc).groups == ()

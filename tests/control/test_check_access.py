@@ -88,15 +88,29 @@ async def test_groups_are_the_directorys_and_those_that_are_given(
     devs = await callers.group("devs", ada.object_id)
     await callers.assign(VIEWER, devs, CLUSTER)
     assert await decisions(plane, CLUSTER, body(ada.object_id, READ_PODS)) == ["Allowed"]
-    given = body(STRANGER, READ_PODS, groups=["no GUID", devs.upper()])
+    eve = await callers.user("eve")
+    given = body(eve.object_id, READ_PODS, groups=["no GUID", devs.upper()])
     assert await decisions(plane, CLUSTER, given) == ["Allowed"]
-    assert await decisions(plane, CLUSTER, body(STRANGER, READ_PODS)) == ["NotAllowed"]
+    assert await decisions(plane, CLUSTER, body(eve.object_id, READ_PODS)) == ["NotAllowed"]
 
 
-async def test_administrators_are_owners(plane: Plane, shop: None) -> None:
+async def test_a_stranger_is_in_none_of_the_directorys_groups(
+    plane: Plane, callers: Callers, shop: None
+) -> None:
+    """Whatever another issuer may say."""
+    devs = await callers.group("devs")
+    await callers.assign(VIEWER, devs, CLUSTER)
+    asked = body(STRANGER, READ_PODS, groups=[devs])
+    assert await decisions(plane, CLUSTER, asked) == ["NotAllowed"]
     asked = body(STRANGER, READ, is_data=False, groups=[ADMINISTRATORS])
+    assert await decisions(plane, CLUSTER, asked) == ["NotAllowed"]
+
+
+async def test_administrators_are_owners(plane: Plane, callers: Callers, shop: None) -> None:
+    ada = await callers.user()
+    asked = body(ada.object_id, READ, is_data=False, groups=[ADMINISTRATORS])
     assert await decisions(plane, CLUSTER, asked) == ["Allowed"]
-    asked = body(STRANGER, READ_PODS, groups=[ADMINISTRATORS])
+    asked = body(ada.object_id, READ_PODS, groups=[ADMINISTRATORS])
     assert await decisions(plane, CLUSTER, asked) == ["NotAllowed"]
 
 

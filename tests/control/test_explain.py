@@ -50,6 +50,7 @@ async def assign(
     *,
     scope: str = CLUSTER,
     kind: MemberKind = MemberKind.USER,
+    is_external: bool = False,
 ) -> None:
     async with plane.control.services.database.writing() as connection:
         await role_assignments.add(
@@ -60,6 +61,7 @@ async def assign(
                 role_id=role.id,
                 principal_id=principal,
                 principal_kind=kind,
+                is_external=is_external,
                 authorship=NOBODY,
             ),
         )
@@ -290,11 +292,16 @@ async def test_who_is_asked_about(shop: Plane, principal: str, kind: str | None)
     if principal == "administrator":
         shown: httpx2.Response = await shop.api.get("/v1.0/servicePrincipals")
         principal = shown.json()["value"][0]["id"]
-    await assign(shop, 1, VIEWER, principal)
+    await assign(shop, 1, VIEWER, principal, is_external=kind is None)
     told = await ask(shop, principal=principal.upper(), **GET_PODS)
     assert told["accessDecision"] == "Allowed"
     assert (told["principal"]["id"], told["principal"]["type"]) == (principal, kind)
     assert ("not in this server's directory" in told["reason"]) is (kind is None)
+
+
+async def test_what_is_assigned_to_a_stranger_is_nothing_of_the_directorys_own(shop: Plane) -> None:
+    await assign(shop, 1, VIEWER, ANN, is_external=True)
+    assert (await ask(shop, **GET_PODS))["accessDecision"] == "NotAllowed"
 
 
 async def test_an_account_that_is_disabled_is_said_to_be(shop: Plane) -> None:

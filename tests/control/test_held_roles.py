@@ -31,6 +31,23 @@ async def test_what_is_assigned_to_a_principal_and_its_groups(
 async def test_administrators_are_owners(plane: Plane) -> None:
     async with plane.control.services.database.reading() as connection:
         assert await held_by(connection, {ADMINISTRATORS}) == (ADMINISTRATION,)
+        assert await held_by(connection, {ADMINISTRATORS}, is_external=True) == ()
+
+
+async def test_what_another_issuer_says_is_nobody_of_the_directory(
+    plane: Plane, callers: Callers
+) -> None:
+    """Not even of a group that was deleted, whose assignments are still there."""
+    devs = await callers.group("devs")
+    await callers.assign("Reader", devs, SUBSCRIPTION_SCOPE)
+    await callers.assign("Contributor", GUID, SUBSCRIPTION_SCOPE, principalType="Group")
+    deleted = await plane.api.delete(f"/v1.0/groups/{devs}")
+    assert deleted.status_code == 204
+    async with plane.control.services.database.reading() as connection:
+        said = await held_by(connection, {devs, GUID}, is_external=True)
+        own = await held_by(connection, {devs, GUID})
+    assert [each.role.name for each in said] == ["Contributor"]
+    assert [each.role.name for each in own] == ["Reader"]
 
 
 async def test_an_assignment_of_a_role_that_is_no_more_gives_nothing(

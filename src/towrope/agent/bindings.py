@@ -22,7 +22,10 @@ BINDINGS_LIMIT = 50_000
 GROUPS_LIMIT = 16_384
 
 # What bindings made from role assignments name; nothing else of ours is a group.
-_BY_OBJECT_ID = re.compile(re.escape(object_id_group("")) + OBJECT_ID.pattern)
+_BY_OBJECT_ID = re.compile(
+    f"(?:{'|'.join(object_id_group('', is_external=each) for each in (False, True))})"
+    + OBJECT_ID.pattern
+)
 
 _log = structlog.get_logger()
 

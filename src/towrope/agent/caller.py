@@ -19,8 +19,11 @@ class Caller:
     """The name of the trusted issuer that vouches for it."""
     object_ids: tuple[str, ...] = ()
     """Its own, and those of its groups that role assignments name here."""
+    is_external: bool = False
+    """Whether they are ids that another issuer than the server's own says."""
 
     @property
     def all_groups(self) -> tuple[str, ...]:
         """As the apiserver is told: those of the token, and those that the agent alone gives."""
-        return (*self.groups, *map(object_id_group, self.object_ids))
+        by_id = (object_id_group(each, is_external=self.is_external) for each in self.object_ids)
+        return (*self.groups, *by_id)

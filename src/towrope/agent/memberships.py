@@ -83,7 +83,11 @@ class Memberships:
             return caller
         bound = await self._bound.groups()
         plain = (name.removeprefix(trusted.groups_prefix) for name in caller.groups)
-        named = (group for group in plain if object_id_group(group) in bound)
+        named = (
+            group
+            for group in plain
+            if object_id_group(group, is_external=caller.is_external) in bound
+        )
         return replace(caller, object_ids=(*caller.object_ids, *named))
 
     async def _resolved(self, caller: Caller, verified: Verified, hints: int) -> Caller | Rejected:
@@ -147,7 +151,8 @@ def _asked_of(bound: frozenset[str], trusted: TrustedIssuer) -> set[str]:
     found = {name.removeprefix(prefix) for name in named if name.startswith(prefix)} - {""}
     if trusted.kind is IssuerKind.OIDC:
         return found
-    by_object_id = {name.removeprefix(object_id_group("")) for name in bound - named}
+    of_ids = object_id_group("", is_external=trusted.kind is not IssuerKind.TOWROPE)
+    by_object_id = {name.removeprefix(of_ids) for name in bound - named}
     return {name for name in found | by_object_id if OBJECT_ID.fullmatch(name)}
 
 

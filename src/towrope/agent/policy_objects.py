@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from towrope.wire import data_actions, names, policy_names
+from towrope.wire import data_actions, policy_names
 from towrope.wire.agent_api import Policy, PolicyRole
 from towrope.wire.data_actions import Permission, Resource
 from towrope.wire.errors import foreign
@@ -101,13 +101,13 @@ def wanted(policy: Policy, cluster: Iterable[Resource]) -> Wanted:
             problems.append(_too_large(role))
             continue
         objects[Key(kind=Kind.CLUSTER_ROLE, name=policy_names.cluster_role(role.id))] = content
-        for namespace, principals in held[role.id].items():
-            objects.update(_bindings(role, namespace, principals))
+        for namespace, subjects in held[role.id].items():
+            objects.update(_bindings(role, namespace, subjects))
     return Wanted(objects=objects, problems=tuple(problems))
 
 
 def _held(policy: Policy, problems: list[str]) -> dict[str, dict[str, set[str]]]:
-    """The principals of each role, by namespace."""
+    """The subjects of each role, by namespace."""
     held: dict[str, dict[str, set[str]]] = {}
     for grant in policy.grants:
         namespace = grant.namespace.lower()
@@ -118,7 +118,7 @@ def _held(policy: Policy, problems: list[str]) -> dict[str, dict[str, set[str]]]
             )
             continue
         members = held.setdefault(grant.role, {}).setdefault(namespace, set())
-        members.add(grant.principal.lower())
+        members.add(policy_names.subject(grant))
     return held
 
 
@@ -139,19 +139,18 @@ def _rules(role: PolicyRole, cluster: Iterable[Resource]) -> tuple[PolicyRule, .
 
 
 def _bindings(
-    role: PolicyRole, namespace: str, principals: set[str]
+    role: PolicyRole, namespace: str, subjects: set[str]
 ) -> Iterable[tuple[Key, Content]]:
     kind = Kind.ROLE_BINDING if namespace else Kind.CLUSTER_ROLE_BINDING
     role_ref = RoleRef(
         api_group=RBAC_GROUP, kind="ClusterRole", name=policy_names.cluster_role(role.id)
     )
-    for name, members in policy_names.bindings(role.id, principals).items():
-        subjects = tuple(
-            Subject(kind="Group", api_group=RBAC_GROUP, name=names.object_id_group(member))
-            for member in members
+    for name, members in policy_names.bindings(role.id, subjects).items():
+        groups = tuple(
+            Subject(kind="Group", api_group=RBAC_GROUP, name=member) for member in members
         )
         key = Key(kind=kind, name=name, namespace=namespace)
-        yield key, Content(role_ref=role_ref, subjects=subjects)
+        yield key, Content(role_ref=role_ref, subjects=groups)
 
 
 def _too_large(role: PolicyRole) -> str:

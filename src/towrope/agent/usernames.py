@@ -49,6 +49,7 @@ def caller_of(verified: Verified) -> Caller | Rejected:
         uid=uid,
         extra={"oid": (uid,)} if is_object_id else {},
         issuer=trusted.name,
+        is_external=trusted.kind is not IssuerKind.TOWROPE,
         object_ids=(uid,) if is_object_id and OBJECT_ID.fullmatch(uid.lower()) else (),
     )
 

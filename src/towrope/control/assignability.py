@@ -1,5 +1,6 @@
 """Whether a role can be assigned to a principal at a scope: everything that is checked first."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,18 +53,26 @@ def _not_assignable(role: RoleDefinition, scope: Scope) -> ArmError:
     )
 
 
-async def principal_kind(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignee:
+    """What the principal of an assignment is."""
+
+    kind: MemberKind
+    is_external: bool
+    """Not of this server's directory: another issuer vouches for it."""
+
+
+async def assignee(
     connection: AsyncConnection, object_id: str, given: MemberKind | None, *, tenant: str
-) -> MemberKind:
-    """What the principal is: as the directory has it, or as `given` of one that another issuer
-    vouches for. Raises `ArmError` (400)."""
+) -> Assignee:
+    """As the directory has it, or of the kind that is `given`. Raises `ArmError` (400)."""
     if as_guid(object_id) is None:
         raise ArmError(
             HTTPStatus.BAD_REQUEST,
             "InvalidPrincipalId",
             f"The Principal ID '{foreign(object_id)}' is not valid. Principal ID must be a GUID.",
         )
-    known = await _known_kind(connection, object_id)
+    known = await kind_in_directory(connection, object_id)
     if known is None and given is None:
         raise ArmError(
             HTTPStatus.BAD_REQUEST,
@@ -80,12 +89,12 @@ async def principal_kind(
             f"The PrincipalId '{object_id}' has type '{known}', which is different from specified"
             f" PrincipalType '{given}'.",
         )
-    found = known or given
-    assert found is not None
-    return found
+    kind = known or given
+    assert kind is not None
+    return Assignee(kind=kind, is_external=known is None)
 
 
-async def _known_kind(connection: AsyncConnection, object_id: str) -> MemberKind | None:
+async def kind_in_directory(connection: AsyncConnection, object_id: str) -> MemberKind | None:
     if await users.find(connection, object_id) is not None:
         return MemberKind.USER
     if await groups.find(connection, object_id) is not None:

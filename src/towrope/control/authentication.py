@@ -37,7 +37,11 @@ class Authenticated:
         """The caller with its roles, as they are now. Raises `ArmError` (401)."""
         found = await self._verified(bearer_token(headers))
         async with self._services.database.reading() as connection:
-            held = await held_by(connection, {found.object_id, *found.group_ids})
+            held = await held_by(
+                connection,
+                {found.object_id, *found.group_ids},
+                is_external=found.issuer != "",
+            )
         return replace(found, held=held)
 
     async def _verified(self, text: str) -> Principal:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from towrope.control import scope_routes
 from towrope.control.arm_error import invalid_content
+from towrope.control.assignability import kind_in_directory
 from towrope.control.authority import allowed
 from towrope.control.graph.names import as_guid
 from towrope.control.held_roles import held_by
@@ -88,7 +89,8 @@ class CheckAccess:
             subject = body.subject.attributes
             ids = set(filter(None, map(as_guid, (subject.object_id, *subject.groups))))
             known = await groups.groups_of(connection, subject.object_id.lower())
-            held = await held_by(connection, ids | known)
+            kind = await kind_in_directory(connection, subject.object_id.lower())
+            held = await held_by(connection, ids | known, is_external=kind is None)
         return answer([self._decision(held, each, scope) for each in body.actions])
 
     def _decision(self, held: Sequence[Held], asked: _Action, scope: Scope) -> _Decision:

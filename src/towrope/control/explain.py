@@ -191,7 +191,7 @@ async def _explanation(
             principal_id=each.principal_id,
         )
         for each in await role_assignments.held_by(connection, ids)
-        if each.role_id in offered
+        if each.role_id in offered and each.is_external == (principal.issuer != "")
     ]
     if principal.is_administrator:
         held.append(Assigned(id="", scope=ROOT, role=OWNER, principal_id=ADMINISTRATORS))
@@ -208,7 +208,7 @@ async def _subject(connection: AsyncConnection, object_id: str) -> _Subject:
         name=shape.name or object_id,
         groups=above,
         group_ids=above,
-        held=await held_by(connection, {object_id, *above}),
+        held=await held_by(connection, {object_id, *above}, is_external=shape.type is None),
         # Whoever is not of this directory is of some issuer; of which makes no difference here.
         issuer="" if shape.type else "unknown",
     )

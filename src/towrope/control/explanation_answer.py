@@ -143,7 +143,7 @@ def _native(finding: Finding, policy: Policy | None) -> NativeShape | None:
     if grant is None:
         return None
     sharing = {
-        each.principal
+        policy_names.subject(each)
         for each in policy.grants
         if (each.role, each.namespace) == (grant.role, grant.namespace)
     }
@@ -151,7 +151,9 @@ def _native(finding: Finding, policy: Policy | None) -> NativeShape | None:
     return NativeShape(
         cluster_role=policy_names.cluster_role(grant.role),
         binding_kind="RoleBinding" if grant.namespace else "ClusterRoleBinding",
-        binding=next(name for name, whose in bindings.items() if grant.principal in whose),
+        binding=next(
+            name for name, whose in bindings.items() if policy_names.subject(grant) in whose
+        ),
         namespace=grant.namespace,
         rule=_rule(finding.rule) if finding.rule is not None else None,
     )

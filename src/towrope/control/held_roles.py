@@ -14,13 +14,21 @@ ADMINISTRATION = Held(assignment_id=ADMINISTRATORS, scope=ROOT, role=OWNER)
 """What administrators hold without an assignment."""
 
 
-async def held_by(connection: AsyncConnection, object_ids: Collection[str]) -> tuple[Held, ...]:
-    """Of a principal, given its object id and those of all its groups."""
-    assigned = await role_assignments.held_by(connection, object_ids)
+async def held_by(
+    connection: AsyncConnection, object_ids: Collection[str], *, is_external: bool = False
+) -> tuple[Held, ...]:
+    """Of a principal, given its object id and those of all its groups. What another issuer says
+    that somebody is (`is_external`) is nobody of this server's directory."""
+    assigned = [
+        each
+        for each in await role_assignments.held_by(connection, object_ids)
+        if each.is_external == is_external
+    ]
     roles = await role_definitions.by_id(connection, {each.role_id for each in assigned})
     found = tuple(
         Held(assignment_id=each.id, scope=each.scope, role=roles[each.role_id])
         for each in assigned
         if each.role_id in roles
     )
-    return (ADMINISTRATION, *found) if ADMINISTRATORS in object_ids else found
+    is_administrator = ADMINISTRATORS in object_ids and not is_external
+    return (ADMINISTRATION, *found) if is_administrator else found

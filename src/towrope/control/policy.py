@@ -81,6 +81,7 @@ def _grant(assignment: RoleAssignment, place: Place) -> PolicyGrant:
         role=assignment.role_id,
         principal=assignment.principal_id,
         is_group=assignment.principal_kind is MemberKind.GROUP,
+        is_external=assignment.is_external,
         namespace=place.namespace,
     )
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from towrope.control import authorization_filter, policy_changes, scope_routes
 from towrope.control.arm_error import ArmError
-from towrope.control.assignability import check_assignable, principal_kind
+from towrope.control.assignability import assignee, check_assignable
 from towrope.control.authority import allowed, caller, visible
 from towrope.control.authorization_filter import Conditions
 from towrope.control.filling import filled
@@ -189,7 +189,7 @@ class RoleAssignments:
         """What a PUT asks for, as if there were none. Raises `ArmError`."""
         role_id = parse_role_id(given.role_definition_id, self._settings)
         await check_assignable(connection, role_id, scope, by=caller(request))
-        kind = await principal_kind(
+        found = await assignee(
             connection, given.principal_id, given.principal_type, tenant=self._settings.tenant
         )
         now, by = int(self._services.clock()), caller(request).object_id
@@ -198,7 +198,8 @@ class RoleAssignments:
             scope=scope,
             role_id=role_id,
             principal_id=given.principal_id.lower(),
-            principal_kind=kind,
+            principal_kind=found.kind,
+            is_external=found.is_external,
             description=given.description,
             authorship=Authorship(created_on=now, created_by=by, updated_on=now, updated_by=by),
         )

@@ -149,6 +149,8 @@ class PolicyGrant(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     principal: str
     """An object id."""
     is_group: bool = False
+    is_external: bool = False
+    """Not of the server's own directory: another issuer vouches for the principal."""
     namespace: str = ""
     """Empty: the whole cluster."""
 

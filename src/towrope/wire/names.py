@@ -33,10 +33,15 @@ RESERVED_PREFIX = "towrope:"
 """How the names begin that the agent alone gives; no token may bring one."""
 
 
-def object_id_group(object_id: str) -> str:
+def object_id_group(object_id: str, *, is_external: bool = False) -> str:
     """The group that a verified caller is in alone, or with the other members of a group of this
-    object id: what bindings made from role assignments name. See `external_object_id`."""
-    return f"{RESERVED_PREFIX}oid:{object_id.lower()}"
+    object id: what bindings made from role assignments name. See `external_object_id`.
+
+    What another issuer than the server's own vouches for is `is_external`: it may say any id, and
+    never means one of the server's directory.
+    """
+    kind = "external-oid" if is_external else "oid"
+    return f"{RESERVED_PREFIX}{kind}:{object_id.lower()}"
 
 
 def external_object_id(issuer: str, subject: str) -> str:

@@ -21,6 +21,8 @@ class RoleAssignment:
     role_id: str
     principal_id: str
     principal_kind: MemberKind
+    is_external: bool = False
+    """Whether another issuer vouches for the principal, not this server's directory."""
     description: str | None = None
     authorship: Authorship
 
@@ -110,6 +112,7 @@ async def add(connection: AsyncConnection, made: RoleAssignment) -> None:
             role_id=made.role_id.lower(),
             principal_id=made.principal_id.lower(),
             principal_kind=made.principal_kind.value,
+            is_external=made.is_external,
             description=made.description,
             created_on=authorship.created_on,
             created_by=authorship.created_by,
@@ -169,6 +172,7 @@ def _assignment(row: Row[Any]) -> RoleAssignment:
         role_id=row.role_id,
         principal_id=row.principal_id,
         principal_kind=MemberKind(row.principal_kind),
+        is_external=row.is_external,
         description=row.description,
         authorship=Authorship(
             created_on=row.created_on,

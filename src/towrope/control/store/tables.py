@@ -213,6 +213,8 @@ role_assignments = Table(
     Column("role_id", String(36), nullable=False, index=True),
     Column("principal_id", String(36), nullable=False, index=True),
     Column("principal_kind", String(20), nullable=False),
+    # Not of this server's directory. An id that another issuer says is never one of its own.
+    Column("is_external", Boolean, nullable=False),
     Column("description", Text),
     Column("created_on", BigInteger, nullable=False),
     Column("created_by", String(36), nullable=False),

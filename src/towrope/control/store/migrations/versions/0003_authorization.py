@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("role_id", sa.String(36), nullable=False),
         sa.Column("principal_id", sa.String(36), nullable=False),
         sa.Column("principal_kind", sa.String(20), nullable=False),
+        sa.Column("is_external", sa.Boolean(), nullable=False),
         sa.Column("description", sa.Text()),
         *_authorship(),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_role_assignments")),
