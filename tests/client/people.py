@@ -3,6 +3,7 @@
 import json
 import secrets
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tests.fixtures.form_browser import FormBrowser
 from tests.fixtures.server import Server
+from towrope.control.roles.built_in import CLUSTER_USER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ class User:
 
 
 def make_user(server: Server, name: str) -> User:
+    """One who may reach every cluster, as whoever signs in to use one."""
     password = secrets.token_urlsafe(16)
     body = {
         "accountEnabled": True,
@@ -49,9 +52,22 @@ def make_user(server: Server, name: str) -> User:
         "passwordProfile": {"password": password, "forceChangePasswordNextSignIn": False},
     }
     made = server.api.post("/v1.0/users", json=body).raise_for_status().json()
+    let_reach(server, made["id"])
     return User(
         server=server,
         name=made["userPrincipalName"],
         object_id=made["id"],
         password=password,
     )
+
+
+def let_reach(server: Server, object_id: str) -> None:
+    """Gives a principal the role to reach every cluster."""
+    subscription = f"/subscriptions/{server.subscription}"
+    authorization = f"{subscription}/providers/Microsoft.Authorization"
+    properties = {
+        "roleDefinitionId": f"{authorization}/roleDefinitions/{CLUSTER_USER.id}",
+        "principalId": object_id,
+    }
+    path = f"{authorization}/roleAssignments/{uuid.uuid4()}"
+    server.api.put(path, json={"properties": properties}).raise_for_status()

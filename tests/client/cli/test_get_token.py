@@ -217,7 +217,8 @@ def test_no_such_cluster(hers: Shell, live_server: Server, alice: User, cluster:
 def test_certificate(
     shell: Shell, signed_in: Shell, live_server: Server, cluster: str, tmp_path: Path
 ) -> None:
-    made = signed_in.json("ad", "sp", "create-for-rbac", "-n", "ci", "--create-cert")
+    role = ["--role", "Reader", "--scopes", f"/subscriptions/{live_server.subscription}"]
+    made = signed_in.json("ad", "sp", "create-for-rbac", "-n", "ci", "--create-cert", *role)
     certificate = made["fileWithCertAndPrivateKey"]
     words = ["login", "--server", live_server.url, "--ca-file", str(live_server.ca_file)]
     words += ["--service-principal", "-u", made["appId"], "--certificate", certificate]
