@@ -2,7 +2,6 @@
 
 import uuid
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -20,15 +19,13 @@ from towrope.control.arm_error import (
     invalid_name,
     resource_not_found,
 )
-from towrope.control.authority import allowed, listed, visible, where_visible
-from towrope.control.cluster_selection import selected
-from towrope.control.filling import filled
+from towrope.control.authority import allowed, listed
 from towrope.control.json_body import answer, decode
 from towrope.control.operation import PAGED, Page, operation
 from towrope.control.operation_results import OperationResults
-from towrope.control.paging import page, position, size
+from towrope.control.paging import page
 from towrope.control.presence import Connectivity
-from towrope.control.resource_groups import check_group
+from towrope.control.readable_clusters import readable_clusters
 from towrope.control.roles.scope import Scope
 from towrope.control.routing import GROUP, SUBSCRIPTION, arm_route
 from towrope.control.services import Services
@@ -192,22 +189,7 @@ class ConnectedClusters:
 
     @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=(*PAGED, "$top"))
     async def _list(self, request: Request) -> Response:
-        group, after = request.path_params.get("group"), position(request, keys=2)
-        is_readable = visible(request, f"{names.CLUSTER_TYPE}/read")
-        among = selected(
-            where_visible(request, f"{names.CLUSTER_TYPE}/read"),
-            subscription=self._settings.subscription,
-        )
-        async with self._services.database.reading() as connection:
-            if group is not None:
-                await check_group(connection, request)
-            found = await filled(
-                partial(store.page, connection, group=group, among=among),
-                after=(after[0], after[1]) if after else None,
-                size=size(request, self._settings.page_size),
-                key=lambda cluster: (cluster.group.lower(), cluster.name.lower()),
-                is_visible=lambda cluster: is_readable(self._id(cluster)),
-            )
+        found = await readable_clusters(self._services, request)
         shapes = [self._shape(cluster) for cluster in found.shown]
         return page(request, self._settings.url, shapes, last=found.last)
 

@@ -5,7 +5,6 @@ The resources are the connected clusters: all else is inside of something, or is
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -15,16 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from towrope.control import resource_filter
-from towrope.control.authority import listed, visible, where_visible
-from towrope.control.cluster_selection import selected
-from towrope.control.filling import filled
+from towrope.control.authority import listed
 from towrope.control.operation import PAGED, Page, operation
-from towrope.control.paging import page, position, size
+from towrope.control.paging import page
+from towrope.control.readable_clusters import readable_clusters
 from towrope.control.resource_filter import Facts
-from towrope.control.resource_groups import check_group
 from towrope.control.routing import GROUP, SUBSCRIPTION, arm_route, parameter
 from towrope.control.services import Services
-from towrope.control.store import clusters
 from towrope.control.store.clusters import Cluster
 from towrope.wire import names
 
@@ -63,25 +59,10 @@ class Resources:
 
     @operation(None, {HTTPStatus.OK: Page[_Shape]}, query=(*PAGED, "$filter", "$expand", "$top"))
     async def _list(self, request: Request) -> Response:
-        group, after = request.path_params.get("group"), position(request, keys=2)
         is_chosen = resource_filter.asked(request)
-        is_readable = visible(request, f"{names.CLUSTER_TYPE}/read")
-        among = selected(
-            where_visible(request, f"{names.CLUSTER_TYPE}/read"),
-            subscription=self._settings.subscription,
+        found = await readable_clusters(
+            self._services, request, lambda cluster: is_chosen(_facts(cluster))
         )
-        async with self._services.database.reading() as connection:
-            if group is not None:
-                await check_group(connection, request)
-            found = await filled(
-                partial(clusters.page, connection, group=group, among=among),
-                after=(after[0], after[1]) if after else None,
-                size=size(request, self._settings.page_size),
-                key=lambda cluster: (cluster.group.lower(), cluster.name.lower()),
-                is_visible=lambda cluster: (
-                    is_chosen(_facts(cluster)) and is_readable(self._id(cluster))
-                ),
-            )
         expanded = (parameter(request, "$expand") or "").lower().split(",")
         shapes = [self._shape(cluster, expanded) for cluster in found.shown]
         return page(request, self._settings.url, shapes, last=found.last)
