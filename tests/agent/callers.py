@@ -107,8 +107,8 @@ class Hints:
     def notified(self, kind: str) -> None:
         self.said.put_nowait(kind)
 
-    def reconnected(self) -> None:
-        self.said.put_nowait("reconnected")
+    def missed(self) -> None:
+        self.said.put_nowait("missed")
 
     async def next(self) -> str:
         async with asyncio.timeout(WITHIN):

@@ -48,7 +48,7 @@ async def test_a_policy_that_is_current_is_no_change() -> None:
     async with fetched(server) as (current, changed), asyncio.timeout(WITHIN):
         before = current.policy
         changed.clear()
-        Everybody(current, current).reconnected()
+        Everybody(current, current).missed()
         await current.tried()
         assert current.policy is before
         assert not changed.is_set()
@@ -60,7 +60,7 @@ async def test_what_is_known_stays_while_the_server_is_away() -> None:
         before, asked = current.policy, server.asked
         server.enforce(roles=())
         server.be_away()
-        current.reconnected()
+        current.missed()
         await current.tried()
         assert current.policy is before
         server.failure = None

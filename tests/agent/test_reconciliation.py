@@ -252,7 +252,7 @@ async def test_settled_waits_for_what_was_missed_while_away(played: Reconciled) 
     played.server.enforce(roles=())
     await played.reconciliation.settled()
     assert await played.objects() == {ROLE, BINDING}
-    played.reconciliation.reconnected()
+    played.reconciliation.missed()
     await played.reconciliation.settled()
     assert await played.objects() == set()
     played.server.hint = hint
@@ -262,7 +262,7 @@ async def test_a_hint_of_another_kind_asks_nothing(played: Reconciled) -> None:
     await played.reconciliation.settled()
     asked = played.server.asked
     played.reconciliation.notified(agent_api.TRUST)
-    played.reconciliation.reconnected()
+    played.reconciliation.missed()
     await played.reconciliation.settled()
     assert played.server.asked == asked + 1
 
@@ -284,7 +284,7 @@ async def test_two_replicas_do_not_fight(played: Reconciled, cluster: Cluster) -
         await played.until(bool, lambda: played.may("p4", "list", "pods"))
         before = await content_of(played)
         for each in (played, other):
-            each.reconciliation.reconnected()
+            each.reconciliation.missed()
             await each.reconciliation.settled()
         assert await content_of(played) == before
         assert not played.reconciliation.problems

@@ -170,14 +170,14 @@ async def test_what_did_not_change_stays_the_same_object() -> None:
 async def test_after_a_reconnect_it_is_tried_once() -> None:
     server = Server()
     trust = server.trust()
-    trust.reconnected()
+    trust.missed()
     server.said = version(2)
     server.failure = Unreachable("away", hop=Hop.SERVER)
     assert list(await asyncio.gather(of(trust.current), of(trust.current))) == [1, 1]
     assert await of(trust.current) == 1
     assert len(server.asked) == 1
     server.failure = None
-    trust.reconnected()
+    trust.missed()
     assert await of(trust.current) == 2
 
 
@@ -185,7 +185,7 @@ async def test_a_reconnect_does_not_make_a_hint_forgotten() -> None:
     server = Server()
     trust = server.trust()
     trust.notified(TRUST)
-    trust.reconnected()
+    trust.missed()
     server.failure = Unreachable("away", hop=Hop.SERVER)
     for _ in range(2):
         with pytest.raises(Unreachable):
@@ -214,7 +214,7 @@ async def test_whoever_wants_to_know_is_told_of_each_hint() -> None:
     trust.notified("another kind")
     assert told == []
     trust.notified(TRUST)
-    trust.reconnected()
+    trust.missed()
     assert told == [1, 2]
     server.said = version(2)
     await trust.current()

@@ -39,8 +39,9 @@ class Hints(Protocol):
 
     def notified(self, kind: str) -> None: ...
 
-    def reconnected(self) -> None:
-        """Called before anything is received on a connection: hints may have been missed."""
+    def missed(self) -> None:
+        """Hints may have been missed: a connection was lost, or nothing was received on another
+        yet."""
         ...
 
 
@@ -91,13 +92,15 @@ class ControlChannel:
             within=DIAL_WITHIN,
         )
         arrivals.hand_over(ws, inbox)
-        self._hints.reconnected()
+        self._hints.missed()
         self.is_up.set()
         _log.info("listener connected", relay=ticket.relay)
         renewing = tasks.spawn(self._renew(ws), name="token renewal")
         try:
             return await inbox.closing
         finally:
+            # Before the next one is there, callers may still come by standbys and on streams.
+            self._hints.missed()
             self.is_up.clear()
             await tasks.cancel(renewing)
             ws.close()

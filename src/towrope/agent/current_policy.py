@@ -44,8 +44,8 @@ class CurrentPolicy:
         if kind == agent_api.POLICY:
             self._ask()
 
-    def reconnected(self) -> None:
-        """The control channel is there again: hints may have been missed."""
+    def missed(self) -> None:
+        """The control channel is gone, or there again: hints may have been missed."""
         self._ask()
         self._must_try = self._asked
 

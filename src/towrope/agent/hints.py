@@ -13,6 +13,6 @@ class Everybody:
         for each in self._receivers:
             each.notified(kind)
 
-    def reconnected(self) -> None:
+    def missed(self) -> None:
         for each in self._receivers:
-            each.reconnected()
+            each.missed()

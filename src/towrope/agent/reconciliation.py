@@ -70,8 +70,8 @@ class Reconciliation:
     def notified(self, kind: str) -> None:
         self._policy.notified(kind)
 
-    def reconnected(self) -> None:
-        self._policy.reconnected()
+    def missed(self) -> None:
+        self._policy.missed()
 
     async def settled(self) -> None:
         """Until the policy was tried since the start and since the control channel was away, and

@@ -62,8 +62,8 @@ class CurrentTrust:
             self._must_reach = self._begun + 1
             self._tell()
 
-    def reconnected(self) -> None:
-        """The control channel is there again: hints may have been missed."""
+    def missed(self) -> None:
+        """The control channel is gone, or there again: hints may have been missed."""
         self._should_reach = self._begun + 1
         self._tell()
 
