@@ -87,7 +87,7 @@ def test_a_person_of_the_provider_acts_under_its_prefix(theirs: Proxy, cluster: 
     theirs.kubectl("get", "configmap", "a-guest-was-here", check=False)
     seen = impersonated(cluster, "a-guest-was-here")
     assert seen["username"] == f"{ISSUER}:ada@example.org"
-    own = object_id_group(seen["uid"])
+    own = object_id_group(seen["uid"], is_external=True)
     groups = [f"{ISSUER}:devs", f"{ISSUER}:ops", own]
     assert seen["groups"] == [*groups, "system:authenticated"]
     who = json.loads(theirs.out("auth", "whoami", "-o", "json"))["status"]["userInfo"]
@@ -148,7 +148,7 @@ def test_a_user_of_entra_goes_by_the_principal_name(
     assert ask(proxy, token, marker) == 403
     seen = impersonated(cluster, marker)
     assert seen["username"] == "ada@contoso.example"
-    groups = ["0f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d01", object_id_group(ADA)]
+    groups = ["0f3cfa0b-8a4f-4d6c-8a80-6a3e0b6c5d01", object_id_group(ADA, is_external=True)]
     assert seen["groups"] == [*groups, "system:authenticated"]
     assert seen["uid"] == ADA
 
