@@ -41,8 +41,8 @@ class User:
         }
 
 
-def make_user(server: Server, name: str) -> User:
-    """One who may reach every cluster, as whoever signs in to use one."""
+def make_user(server: Server, name: str, *, reaches: bool = True) -> User:
+    """One who may reach every cluster, as whoever signs in to use one; or who holds no role."""
     password = secrets.token_urlsafe(16)
     body = {
         "accountEnabled": True,
@@ -52,7 +52,8 @@ def make_user(server: Server, name: str) -> User:
         "passwordProfile": {"password": password, "forceChangePasswordNextSignIn": False},
     }
     made = server.api.post("/v1.0/users", json=body).raise_for_status().json()
-    let_reach(server, made["id"])
+    if reaches:
+        let_reach(server, made["id"])
     return User(
         server=server,
         name=made["userPrincipalName"],

@@ -26,7 +26,7 @@ class Group:
 
 @pytest.fixture(scope="module")
 def user(live_server: Server) -> User:
-    return make_user(live_server, "assigned")
+    return make_user(live_server, "assigned", reaches=False)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ CLUSTER = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Kubernetes/conn
 
 @pytest.fixture(scope="module")
 def user(live_server: Server) -> User:
-    return make_user(live_server, "explained")
+    return make_user(live_server, "explained", reaches=False)
 
 
 def test_what_is_missing_is_a_command_that_gives_it(inside: Shell, user: User) -> None:
